@@ -1,0 +1,52 @@
+"""Structured logs: lines for people on a console, JSON for machines.
+
+Events are dotted and fixed (`batch.committed`); ids are fields, never part of the text. What is
+bound with `structlog.contextvars.bind_contextvars` (a request's or a batch's correlation id) goes
+with every line.
+"""
+
+import logging
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure_logs(service: str, log_format: str, level: str) -> None:
+    """Set up logging for this process."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Processor = structlog.dev.ConsoleRenderer(colors=False)
+    if log_format == "json":
+        shared.append(structlog.processors.dict_tracebacks)
+        renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    _route_standard_logging(shared, renderer, level)
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def _route_standard_logging(shared: list[Processor], renderer: Processor, level: str) -> None:
+    """Send what libraries log through the same pipe; theirs only from warnings up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for noisy in ("aiokafka", "faststream", "uvicorn", "httpx", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def logger(name: str) -> Any:
+    """Give a logger; the name says which module speaks."""
+    return structlog.stdlib.get_logger(module=name)

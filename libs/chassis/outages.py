@@ -1,0 +1,46 @@
+"""Telling an outage, which is waited out, from a fault of a message, which is not."""
+
+import asyncio
+import random
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+_TEMPORARY = (
+    OSError,
+    TimeoutError,
+    KafkaError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InternalServerError,
+)
+
+
+class NotYet(Exception):  # noqa: N818  (it says what is the case, and passes by itself)
+    """Something this work needs has not arrived here yet; the same work will succeed later."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """True if the same work may well succeed later, without anyone changing it."""
+    return isinstance(error, (*_TEMPORARY, NotYet))
+
+
+class Backoff:
+    """Waits longer after every failure in a row, from 0.1 to 5 seconds, with jitter."""
+
+    def __init__(self, first: float = 0.1, longest: float = 5.0) -> None:
+        self._first, self._longest = first, longest
+        self._next = first
+
+    def reset(self) -> None:
+        """Begin anew: something has succeeded."""
+        self._next = self._first
+
+    async def wait(self) -> None:
+        """Wait, and make the next wait longer."""
+        length, self._next = self._next, min(self._next * 2, self._longest)
+        await asyncio.sleep(length * random.uniform(0.7, 1.3))  # noqa: S311  (jitter, no secret)

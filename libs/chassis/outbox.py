@@ -1,0 +1,173 @@
+"""The outbox: what a transaction wants said, written in it, published after it.
+
+Each source (a service's reading of one partition, or a service as a whole) numbers its records for
+each destination partition: 1, 2, 3 and so on without a gap. The numbers travel as headers. Readers
+drop what is not above their watermark, so sending again does no harm, and a missing number is seen.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from libs.chassis.postgres import Transaction, queries_beside
+
+queries = queries_beside(__file__)
+_LENGTHS = struct.Struct(">II")
+
+
+class NamedTopic(Protocol):
+    """Anything that names a topic."""
+
+    @property
+    def name(self) -> str:
+        """The topic's name in Kafka."""
+        ...
+
+
+class Publishable(Protocol):
+    """Anything that can be published: it knows its topic, its key and how to write itself."""
+
+    @property
+    def topic(self) -> NamedTopic:
+        """Where it goes."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What it is keyed by; the key decides the partition."""
+        ...
+
+    @property
+    def to_partition(self) -> int | None:
+        """The partition it must go to whatever its key, if any."""
+        ...
+
+    def body(self) -> bytes:
+        """The record's value."""
+        ...
+
+
+class Destination(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Said(NamedTuple):
+    """A record on its way: who says it (the source), where to, key and value."""
+
+    source: str
+    destination: Destination
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one source for one destination, numbered from `first_seq`."""
+
+    source: str
+    destination: Destination
+    first_seq: int
+    records: tuple[tuple[bytes, bytes], ...]
+
+    @property
+    def last_seq(self) -> int:
+        """The number of its last record."""
+        return self.first_seq + len(self.records) - 1
+
+
+async def write(tx: Transaction, said: Iterable[Said]) -> list[Chunk]:
+    """Number records and write them, one chunk per source and destination; give the chunks."""
+    grouped: defaultdict[tuple[str, Destination], list[tuple[bytes, bytes]]] = defaultdict(list)
+    for one in said:
+        grouped[one.source, one.destination].append((one.key, one.value))
+    if not grouped:
+        return []
+    last = await _continue_streams(tx, grouped)
+    chunks = [
+        Chunk(source, to, last[source, to] - len(records) + 1, tuple(records))
+        for (source, to), records in grouped.items()
+    ]
+    await queries.write_chunks(tx, **_columns(chunks))
+    return chunks
+
+
+async def _continue_streams(
+    tx: Transaction, grouped: dict[tuple[str, Destination], list[tuple[bytes, bytes]]]
+) -> dict[tuple[str, Destination], int]:
+    rows = queries.continue_streams(
+        tx,
+        sources=[source for source, _ in grouped],
+        topics=[to.topic for _, to in grouped],
+        partitions=[to.partition for _, to in grouped],
+        counts=[len(records) for records in grouped.values()],
+    )
+    return {
+        (row["source"], Destination(row["topic"], row["partition"])): row["last_seq"]
+        async for row in rows
+    }
+
+
+def _columns(chunks: Sequence[Chunk]) -> dict[str, list[Any]]:
+    return {
+        "sources": [chunk.source for chunk in chunks],
+        "topics": [chunk.destination.topic for chunk in chunks],
+        "partitions": [chunk.destination.partition for chunk in chunks],
+        "first_seqs": [chunk.first_seq for chunk in chunks],
+        "last_seqs": [chunk.last_seq for chunk in chunks],
+        "records": [pack(chunk.records) for chunk in chunks],
+    }
+
+
+async def unsent(tx: Transaction, sources: Sequence[str]) -> list[Chunk]:
+    """Give the chunks of these sources that were not acknowledged, in order."""
+    return [
+        Chunk(
+            row["source"],
+            Destination(row["topic"], row["partition"]),
+            row["first_seq"],
+            tuple(unpack(row["records"])),
+        )
+        async for row in queries.unsent(tx, sources=sources)
+    ]
+
+
+Sent = dict[tuple[str, Destination], int]
+"""The last acknowledged number of each source for each destination."""
+
+
+async def mark_sent(tx: Transaction, sent: Sent) -> None:
+    """Remember what Kafka has acknowledged."""
+    if sent:
+        await queries.mark_sent(
+            tx,
+            sources=[source for source, _ in sent],
+            topics=[to.topic for _, to in sent],
+            partitions=[to.partition for _, to in sent],
+            seqs=list(sent.values()),
+        )
+
+
+async def prune(tx: Transaction, older_than_seconds: float, at_most: int = 1000) -> int:
+    """Forget some chunks that were sent long ago; give how many went."""
+    gone: int = await queries.prune(tx, older_than_seconds=older_than_seconds, at_most=at_most)
+    return gone
+
+
+def pack(records: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Put keys and values into one run of bytes, each pair after its two lengths."""
+    return b"".join(_LENGTHS.pack(len(key), len(value)) + key + value for key, value in records)
+
+
+def unpack(packed: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Take keys and values out again."""
+    at = 0
+    while at < len(packed):
+        key_length, value_length = _LENGTHS.unpack_from(packed, at)
+        key_at = at + _LENGTHS.size
+        at = key_at + key_length + value_length
+        yield packed[key_at : key_at + key_length], packed[key_at + key_length : at]

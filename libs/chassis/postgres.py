@@ -1,0 +1,63 @@
+"""Postgres: pools, transactions, and named statements from .sql files."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiosql
+import asyncpg
+
+Transaction: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
+"""A connection inside a transaction. Only the chassis opens and commits one."""
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+
+def queries_beside(module_file: str) -> Any:
+    """Load the statements of the .sql file with the same name as a module.
+
+    Every statement has a name, a parameter list and a description, and works on sets. The returned
+    object has a function for each; the store's own functions give the types back.
+    """
+    return aiosql.from_path(
+        Path(module_file).with_suffix(".sql"), "asyncpg", mandatory_parameters=False
+    )
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, max_size: int = 10) -> AsyncIterator[Pool]:
+    """Open a pool; JSON columns become Python values and back. Closed at the end."""
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=max_size,
+        timeout=10,
+        command_timeout=60,
+        init=_prepare_connection,
+        server_settings={
+            "application_name": "millrace",
+            "statement_timeout": "60000",
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    )
+    try:
+        yield pool
+    finally:
+        # A connection that hangs must not keep the process from ending.
+        pool.terminate()
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[Any]") -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
+    """Begin a transaction on a connection of the pool; commit at the end, roll back on an error."""
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection

@@ -1,0 +1,347 @@
+"""A service as a process: start, run, drain on SIGTERM, exit 0.
+
+What a service is made of is said in its `wiring.py`, by calling the methods of `Kit`.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+import uvloop
+from pydantic import TypeAdapter
+from starlette.types import ASGIApp
+
+from libs.chassis import failpoints, outbox
+from libs.chassis.batches import Reader
+from libs.chassis.broker import (
+    Broker,
+    Subscription,
+    TopicSpec,
+    WrongPartitionCount,
+    ensure_topics,
+    partition_counts,
+)
+from libs.chassis.clock import Clock
+from libs.chassis.dead_letters import Origin
+from libs.chassis.health import Face
+from libs.chassis.logs import configure_logs, logger
+from libs.chassis.migrations import MigrationChanged, migrate
+from libs.chassis.outages import Backoff, is_outage
+from libs.chassis.postgres import Pool, open_pool, transaction
+from libs.chassis.publisher import Publisher
+from libs.chassis.records import Handler, M
+from libs.chassis.settings import ServiceSettings, SettingsError, read_settings
+from libs.chassis.watchdog import watch
+
+_TEND_SECONDS = 0.2
+_COMMIT_SECONDS = 5.0
+_PRUNE_SECONDS = 30.0
+_DRAIN_SECONDS = 20.0
+_log = logger(__name__)
+
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+"""Something a service does by itself until the event is set."""
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+@dataclass
+class Kit:
+    """What a service is built with, and what it is made of."""
+
+    service: str
+    settings: ServiceSettings
+    pool: Pool
+    publisher: Publisher
+    clock: Clock
+    broker: Broker
+    face: Face
+    readers: dict[Reader[Any], Subscription] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+
+    def read(self, topic: TopicSpec, adapter: TypeAdapter[M], handler: Handler[M]) -> Reader[M]:
+        """Let a handler have every record of a topic, exactly once."""
+        origin = Origin(self.service, topic.name)
+        reader = Reader(origin, handler, self.pool, self.publisher)
+        most = self.settings.batch_max_records
+        subscription = self.broker.subscribe(reader, adapter, _type_of(adapter), most)
+        reader.attach(subscription)
+        self.readers[reader] = subscription
+        return reader
+
+    def listen(
+        self, topic: TopicSpec, adapter: TypeAdapter[M], heard: Callable[[list[M]], None]
+    ) -> None:
+        """Hear every new message of a topic, in every process, without a position."""
+        self.broker.listen(topic.name, adapter, _type_of(adapter), heard)
+
+    def repeat(self, loop: Loop) -> None:
+        """Let a loop run from the start to the end of the process."""
+        self.loops.append(loop)
+
+    def serve(self, app: ASGIApp) -> None:
+        """Serve these routes beside the health of the service."""
+        self.face.inner = app
+
+
+def _type_of(adapter: TypeAdapter[Any]) -> Any:
+    return adapter._type  # noqa: SLF001  (an adapter does not say otherwise what it adapts)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """What the chassis must know of a service to run it."""
+
+    name: str
+    migrations: Path
+    topics: Sequence[TopicSpec]
+    wire: Callable[[Kit], Awaitable[None]]
+
+
+def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
+    """Run a service until it is told to stop; the process ends with 0 then, else with 1 or 2."""
+    try:
+        settings = read_settings(settings_kind)
+        failpoints.plan_crashes(settings.crash_points, settings.crash_log)
+    except (SettingsError, ValueError) as error:
+        sys.stderr.write(f"{spec.name}: {error}\n")
+        sys.exit(2)
+    configure_logs(spec.name, settings.log_format, settings.log_level)
+    try:
+        uvloop.run(_run(spec, settings))
+    except (MigrationChanged, WrongPartitionCount) as error:
+        _log.critical("service.refused", reason=str(error))
+        sys.exit(2)
+    except Exception:  # noqa: BLE001  (the last place that can say what happened)
+        _log.critical("service.failed", exc_info=True)
+        sys.exit(1)
+
+
+async def _run(spec: ServiceSpec, settings: ServiceSettings) -> None:
+    stopping = _stop_on_signals()
+    face = Face()
+    async with _serving(face, settings), _pool(settings) as pool:
+        if not await _unless(stopping, _prepare(spec, settings, pool)):
+            return
+        counts = partition_counts(spec.topics, settings.partitions)
+        publisher = Publisher(settings.kafka_bootstrap_servers, counts)
+        broker = Broker(settings.kafka_bootstrap_servers, spec.name, settings.session_timeout_ms)
+        clock = Clock(settings.clock_speed, settings.clock_origin)
+        kit = Kit(spec.name, settings, pool, publisher, clock, broker, face)
+        await spec.wire(kit)
+        try:
+            await _work(kit, stopping)
+        finally:
+            await publisher.close()
+    _log.info("service.stopped")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handling: the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving(face: Face, settings: ServiceSettings) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        face.app,
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def _pool(settings: ServiceSettings) -> AsyncIterator[Pool]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield await _open_patiently(stack, str(settings.database_url))
+
+
+async def _open_patiently(stack: contextlib.AsyncExitStack, url: str) -> Pool:
+    """Open the pool, however long the database takes to come up."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await stack.enter_async_context(open_pool(url))
+        except Exception as error:
+            if not _waits_out(error):
+                raise
+            await backoff.wait()
+
+
+def _waits_out(error: Exception) -> bool:
+    if is_outage(error):
+        _log.warning("start.put_off", reason=repr(error))
+        return True
+    return False
+
+
+async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Do some work unless the process is told to stop first; say whether it was done."""
+    doing = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if doing.done():
+        doing.result()
+        return True
+    doing.cancel()
+    return False
+
+
+async def _prepare(spec: ServiceSpec, settings: ServiceSettings, pool: Pool) -> None:
+    """Bring schema and topics into shape, waiting out whatever is down."""
+    backoff = Backoff()
+    while True:
+        try:
+            await migrate(pool, spec.migrations)
+            await ensure_topics(
+                settings.kafka_bootstrap_servers,
+                spec.topics,
+                partitions=settings.partitions,
+                replication=settings.topic_replication,
+            )
+        except Exception as error:
+            if not _waits_out(error):
+                raise
+            await backoff.wait()
+        else:
+            return
+
+
+async def _work(kit: Kit, stopping: asyncio.Event) -> None:
+    kit.face.asyncapi = kit.broker.describe(kit.service)
+    await kit.broker.start()
+    _check_health(kit)
+    _log.info("service.started", port=kit.settings.http_port)
+    loops = [asyncio.create_task(_call(loop, stopping)) for loop in (*kit.loops, *_own(kit))]
+    guard = asyncio.create_task(watch(kit.readers, kit.settings.stuck_after_seconds))
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        done, _ = await asyncio.wait({*loops, guard, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        stopping.set()
+        guard.cancel()
+        await _drain(kit, loops)
+
+
+async def _call(loop: Loop, stopping: asyncio.Event) -> None:
+    await loop(stopping)
+
+
+async def _drain(kit: Kit, loops: Sequence["asyncio.Task[None]"]) -> None:
+    """Finish what is under way, tell Kafka where we stand, leave the groups."""
+    _log.info("service.draining")
+    if loops:
+        await asyncio.wait(loops, timeout=_DRAIN_SECONDS)
+    for task in loops:
+        task.cancel()
+    for reader, subscription in kit.readers.items():
+        await _commit(reader, subscription)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(kit.broker.stop(), _DRAIN_SECONDS)
+    for reader in kit.readers:
+        await reader.tend()
+
+
+def _own(kit: Kit) -> list[Loop]:
+    """Give the loops every service has."""
+
+    async def tend() -> None:
+        for reader in kit.readers:
+            await reader.tend()
+
+    async def commit() -> None:
+        for reader, subscription in kit.readers.items():
+            await _commit(reader, subscription)
+
+    async def prune() -> None:
+        await _prune(kit)
+
+    return [
+        every(_TEND_SECONDS, tend),
+        every(_COMMIT_SECONDS, commit),
+        every(_PRUNE_SECONDS, prune),
+    ]
+
+
+def every(seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:
+    """Make a loop that does some work again and again, with a pause between."""
+
+    async def loop(stopping: asyncio.Event) -> None:
+        while not await pause(stopping, seconds):
+            await work()
+
+    return loop
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> bool:
+    """Wait, but not longer than until the process is told to stop; True if it was."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+    return stopping.is_set()
+
+
+async def _commit(reader: Reader[Any], subscription: Subscription) -> None:
+    try:
+        await subscription.commit({one.partition: one.next_offset for one in reader.armed.values()})
+    except Exception as error:  # noqa: BLE001  (only a metric)
+        _log.debug("offsets.not_committed", topic=reader.topic, reason=repr(error))
+
+
+async def _prune(kit: Kit) -> None:
+    try:
+        async with transaction(kit.pool) as tx:
+            await outbox.prune(tx, kit.settings.outbox_keep_hours * 3600)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+
+
+def _check_health(kit: Kit) -> None:
+    """Say what readiness looks at: the database, the broker, the partitions."""
+
+    async def database() -> str | None:
+        return None if await kit.pool.fetchval("SELECT 1") == 1 else "wrong answer"
+
+    async def broker() -> str | None:
+        for reader in kit.readers:
+            await reader.log.bounds(sorted(reader.armed)[:1])
+        return None
+
+    async def partitions() -> str | None:
+        waiting = [
+            reader.topic for reader in kit.readers if reader.log.assigned() - reader.armed.keys()
+        ]
+        joining = [reader.topic for reader, log in kit.readers.items() if not log.joined]
+        return f"not armed yet: {', '.join(waiting + joining)}" if waiting or joining else None
+
+    kit.face.checks = {"database": database, "broker": broker, "partitions": partitions}

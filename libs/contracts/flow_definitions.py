@@ -1,0 +1,65 @@
+"""flow.definitions: whole definitions of flows and mails, the last one of each kept for ever."""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from libs.contracts import topics
+from libs.contracts.message import Message
+from libs.domain.flow import Flow
+
+
+class FlowDefined(Message):
+    """A flow is now defined so. Later versions have higher numbers.
+
+    With `reply` set, a service that has taken the definition in says so on command.replies.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.FLOW_DEFINITIONS
+    type: Literal["flow.defined"] = "flow.defined"
+    flow: Flow
+    reply: bool = False
+
+    @property
+    def key(self) -> str:
+        """The flow's id."""
+        return f"flow:{self.flow.flow_id}"
+
+
+class EmailContent(BaseModel):
+    """An approved mail: headers and bodies with merge tags."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    email_id: UUID
+    version: int
+    subject: str
+    preview_text: str | None = None
+    from_name: str
+    from_address: str
+    reply_to_email: str | None = None
+    html: str
+    text: str | None = None
+    sender: dict[str, str] = Field(
+        default={}, description="The workspace's company, address and privacyUrl, for merge tags."
+    )
+
+
+class EmailDefined(Message):
+    """A mail was approved with this content; sends from now on use it."""
+
+    topic: ClassVar[topics.Topic] = topics.FLOW_DEFINITIONS
+    type: Literal["email.defined"] = "email.defined"
+    email: EmailContent
+
+    @property
+    def key(self) -> str:
+        """The mail's id."""
+        return f"email:{self.email.email_id}"
+
+
+FlowDefinition = Annotated[FlowDefined | EmailDefined, Field(discriminator="type")]
+
+ADAPTER: TypeAdapter[FlowDefinition] = TypeAdapter(FlowDefinition)
+"""Reads a record of this topic."""

@@ -1,0 +1,52 @@
+"""What every message carries."""
+
+from typing import ClassVar
+from uuid import UUID, uuid5
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from libs.contracts.topics import Topic
+
+_IDS = UUID("6d1f5c0e-3a0b-4d5e-9a57-6c1d0f2b7e11")
+
+
+class Message(BaseModel):
+    """A message of ours: an id, a time and a workspace. Subclasses add a `type` and a key."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    topic: ClassVar[Topic]
+
+    id: UUID
+    time: AwareDatetime
+    workspace_id: UUID
+
+    @property
+    def key(self) -> str:
+        """What the record is keyed by."""
+        return str(self.workspace_id)
+
+    @property
+    def to_partition(self) -> int | None:
+        """The one partition this message must go to, where the key does not decide it."""
+        return None
+
+    def body(self) -> bytes:
+        """Write the message as JSON."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class AboutContact(Message):
+    """A message about one contact, in that contact's order."""
+
+    contact_id: UUID = Field(description="The contact this is about; also the record's key.")
+
+    @property
+    def key(self) -> str:
+        """The contact's id."""
+        return str(self.contact_id)
+
+
+def derived_id(*parts: object) -> UUID:
+    """Make the id of a message from what caused it, so that doing it again gives the same id."""
+    return uuid5(_IDS, "\x1f".join(map(str, parts)))

@@ -1,0 +1,19 @@
+"""What a flow means. Pure: no input or output, no clock, no chance of its own.
+
+The words used everywhere, in code, tables, topics, documents and metrics:
+
+contact     a person upstream systems know, by its id
+list        a named set of contacts, kept by hand (static)
+event       a fact about a contact, published by an upstream system
+flow        a definition: triggers that let contacts in and a graph of steps
+trigger     which events let a contact into a flow
+step        one thing a flow does: send, wait, branch, leave
+edge        the link from a step to the next
+rule        a tree of groups and conditions, judged on the facts about a contact
+membership  one contact's one run through one flow
+enrollment  the act of becoming a member
+delivery    one outbound e-mail (later: webhook, SMS)
+timer       a durable wake-up
+workspace   the tenant
+hop         how often a membership has stood still; commands name the hop they mean
+"""

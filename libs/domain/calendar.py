@@ -1,0 +1,56 @@
+"""Time arithmetic. All instants are UTC and carry their zone."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+
+MAX_WAIT = timedelta(days=730)
+"""No wait is longer: everything a run needs is kept at least as long."""
+
+
+class DurationUnit(StrEnum):
+    """The units a wait may be given in."""
+
+    MINUTES = "minutes"
+    HOURS = "hours"
+    DAYS = "days"
+    WEEKS = "weeks"
+
+
+def duration(amount: int, unit: DurationUnit | str) -> timedelta:
+    """Turn an amount of a unit into a length of time; a day is 24 hours, a week seven days.
+
+    Raises:
+        OverflowError: If the length cannot be expressed.
+    """
+    return timedelta(**{str(unit): amount})
+
+
+def read_instant(text: str) -> datetime | None:
+    """Read an ISO 8601 date or instant as UTC; a bare date is its midnight. None if it is neither.
+
+    An instant without a zone is taken as UTC.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def is_bare_date(text: str) -> bool:
+    """Tell whether the text names a whole day rather than an instant."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def start_of_day(instant: datetime) -> datetime:
+    """Give the UTC midnight at or before an instant."""
+    return datetime.combine(instant.astimezone(UTC).date(), time.min, UTC)
+
+
+def to_text(instant: datetime) -> str:
+    """Write an instant as the API does: UTC, milliseconds, `Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

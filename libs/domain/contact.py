@@ -1,0 +1,92 @@
+"""A contact and what is known of it, as the facts that rules are judged on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+Scalar = str | int | float | bool | None
+"""What a contact's field may hold. Dates travel as ISO 8601 text."""
+
+EmailMetric = Literal["sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"]
+"""What can be known about one mail of a run."""
+
+
+class FieldType(StrEnum):
+    """The four types of the rule engine."""
+
+    STRING = "string"
+    NUMBER = "number"
+    DATE = "date"
+    BOOLEAN = "boolean"
+
+
+_TEXT = (
+    "email phone firstName lastName displayName company jobTitle address address2 city state "
+    "country zipCode emailDomain originalSource originalSourceDetail leadStatus lifecycleStage"
+)
+_FLAGS = (
+    "unsubscribed marketingEmailSubscribed marketingSmsSubscribed "
+    "marketingEmailInvalid marketingSmsInvalid"
+)
+STANDARD_FIELDS: Mapping[str, FieldType] = MappingProxyType(
+    dict.fromkeys(_TEXT.split(), FieldType.STRING)
+    | dict.fromkeys(_FLAGS.split(), FieldType.BOOLEAN)
+    | dict.fromkeys(("lastActivityAt", "createdAt", "updatedAt"), FieldType.DATE)
+    | {"tentedScore": FieldType.NUMBER}
+)
+"""Every standard field by its camelCase key, with its type."""
+
+
+class CustomField(BaseModel):
+    """A custom field's definition, as a flow carries it: rules name the id, events the api name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_name: str
+    type: FieldType
+
+
+Engagement = Mapping[str, Mapping[str, datetime]]
+"""For each send_email step of one run: which metrics were seen, and when first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a rule may look at: one contact, and its run where there is one.
+
+    Attributes:
+        contact_id: Whose facts these are.
+        fields: Standard fields by camelCase key.
+        custom_fields: Custom fields by api name.
+        lists: The static lists the contact is on.
+        engagement: What became of the mails of the current run, by step id.
+    """
+
+    contact_id: UUID
+    fields: Mapping[str, Scalar] = field(default_factory=dict)
+    custom_fields: Mapping[str, Scalar] = field(default_factory=dict)
+    lists: frozenset[UUID] = frozenset()
+    engagement: Engagement = field(default_factory=dict)
+
+
+def may_be_mailed(fields: Mapping[str, Scalar], *, operational: bool) -> str | None:
+    """Say why a contact must not get a mail, or None if it may.
+
+    Marketing mail respects the subscription fields (an absent `marketingEmailSubscribed` passes).
+    Operational mail ignores them, but nothing is ever sent to an address known to be invalid.
+    """
+    if not fields.get("email"):
+        return "no_address"
+    if fields.get("marketingEmailInvalid"):
+        return "address_invalid"
+    if operational:
+        return None
+    if fields.get("unsubscribed") or fields.get("marketingEmailSubscribed") is False:
+        return "unsubscribed"
+    return None

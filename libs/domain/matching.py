@@ -1,0 +1,66 @@
+"""From an event to the flows it may start, through an index, never by looking at every flow."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.domain.flow import Flow, FlowStatus
+from libs.domain.triggers.trigger import Happening, IndexKey, Trigger
+
+_SUBJECT_KEYS = ("list_id",)
+"""Event data that triggers are filed under, beside the event's type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A flow that an event starts, and the trigger that said so."""
+
+    flow: Flow
+    trigger: Trigger
+    trigger_type: str
+
+
+class TriggerIndex:
+    """Every trigger of every active flow, filed by workspace, event type and subject."""
+
+    def __init__(self) -> None:
+        self._filed: defaultdict[tuple[UUID, IndexKey], dict[UUID, list[Match]]] = defaultdict(dict)
+        self._where: dict[UUID, list[tuple[UUID, IndexKey]]] = {}
+
+    def put(self, flow: Flow) -> None:
+        """Take in a definition; an earlier version of it is forgotten first."""
+        self._forget(flow.flow_id)
+        if flow.status is FlowStatus.ACTIVE:
+            for trigger in flow.triggers:
+                self._file(flow, trigger, trigger.type)
+
+    def started_by(self, happening: Happening) -> Iterator[Match]:
+        """Find the flows an event starts, each once, in the order they were put in."""
+        found: dict[UUID, Match] = {}
+        for key in _keys_of(happening):
+            for flow_id, matches in self._filed.get((happening.workspace_id, key), {}).items():
+                fired = (match for match in matches if match.trigger.matches(happening))
+                if (first := next(fired, None)) is not None:
+                    found.setdefault(flow_id, first)
+        yield from found.values()
+
+    def _file(self, flow: Flow, trigger: Trigger, trigger_type: str) -> None:
+        if key := trigger.filed_under():
+            place = (flow.workspace_id, key)
+            match = Match(flow, trigger, trigger_type)
+            self._filed[place].setdefault(flow.flow_id, []).append(match)
+            self._where.setdefault(flow.flow_id, []).append(place)
+
+    def _forget(self, flow_id: UUID) -> None:
+        for place in self._where.pop(flow_id, []):
+            self._filed[place].pop(flow_id, None)
+            if not self._filed[place]:
+                del self._filed[place]
+
+
+def _keys_of(happening: Happening) -> Iterator[IndexKey]:
+    yield IndexKey(happening.type)
+    for name in _SUBJECT_KEYS:
+        if subject := happening.data.get(name):
+            yield IndexKey(happening.type, str(subject))

@@ -1,0 +1,134 @@
+"""One contact's one run through one flow, and the states it may be in.
+
+    active  -- stands at a delivery under way ----+
+      |  ^                                        |
+      v  |                                        v
+    waiting -- stands at a timer -------> completed | dropped
+
+A live membership has exactly one reason to move (`moves_by`): a timer, a delivery under way, or
+the reactivation of a paused flow. An ended one has none. Every time it comes to stand its hop
+number rises, and a command for another hop is void.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from libs.domain.contact import EmailMetric, Engagement, Scalar
+from libs.domain.situation import Occurrence
+
+MovesBy = Literal["timer", "delivery", "reactivation"]
+
+
+class MembershipStatus(StrEnum):
+    """The four states users see (seed 003, list members)."""
+
+    ACTIVE = "active"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """One line of a membership's timeline: what happened, where, when, and what was seen."""
+
+    type: str
+    at: datetime
+    step_id: str | None = None
+    label: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A run.
+
+    Attributes:
+        status: The state users see.
+        moves_by: The one reason it has to move; None once it has ended.
+        hop: How often it has come to stand.
+        step_id: Where it stands; the last step once it has ended.
+        waiting_until: When its timer is due, if it waits for one.
+        parked: What would have moved it while its flow was paused.
+        entry_source: The trigger's type, or `public_api`.
+        dynamic_context: Values of this run for merge tags.
+        engagement: What became of its mails, by step id.
+        sequence: The number of its last timeline entry.
+    """
+
+    membership_id: UUID
+    workspace_id: UUID
+    flow_id: UUID
+    contact_id: UUID
+    entry_source: str
+    entered_at: datetime
+    updated_at: datetime
+    status: MembershipStatus = MembershipStatus.ACTIVE
+    moves_by: MovesBy | None = None
+    hop: int = 0
+    step_id: str | None = None
+    waiting_until: datetime | None = None
+    parked: Occurrence | None = None
+    dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
+    engagement: Engagement = field(default_factory=dict)
+    ended_at: datetime | None = None
+    drop_reason: str | None = None
+    sequence: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """True until it has completed or was dropped."""
+        return self.status in (MembershipStatus.ACTIVE, MembershipStatus.WAITING)
+
+    def expects(self, hop: int, moves_by: MovesBy) -> bool:
+        """Say whether a command for this hop and reason still concerns it."""
+        return self.is_live and self.hop == hop and self.moves_by == moves_by
+
+    def stand(self, moves_by: MovesBy, until: datetime | None, now: datetime) -> "Membership":
+        """Come to stand: the next hop begins."""
+        waits = moves_by == "timer"
+        return replace(
+            self,
+            status=MembershipStatus.WAITING if waits else MembershipStatus.ACTIVE,
+            moves_by=moves_by,
+            hop=self.hop + 1,
+            waiting_until=until,
+            updated_at=now,
+        )
+
+    def park(self, occurrence: Occurrence, now: datetime) -> "Membership":
+        """Keep for later what cannot move it now, because its flow is paused."""
+        return replace(self, moves_by="reactivation", parked=occurrence, updated_at=now)
+
+    def complete(self, now: datetime) -> "Membership":
+        """End well."""
+        return self._end(MembershipStatus.COMPLETED, None, now)
+
+    def drop(self, reason: str, now: datetime) -> "Membership":
+        """End before the last step, for a reason."""
+        return self._end(MembershipStatus.DROPPED, reason, now)
+
+    def _end(self, status: MembershipStatus, reason: str | None, now: datetime) -> "Membership":
+        return replace(
+            self,
+            status=status,
+            moves_by=None,
+            waiting_until=None,
+            parked=None,
+            ended_at=now,
+            drop_reason=reason,
+            updated_at=now,
+        )
+
+    def note(self, step_id: str, metric: EmailMetric, at: datetime) -> "Membership":
+        """Remember what became of a mail; only the first time of each metric counts."""
+        known = self.engagement.get(step_id, {})
+        if metric in known:
+            return self
+        return replace(
+            self, engagement={**self.engagement, step_id: {**known, metric: at}}, updated_at=at
+        )

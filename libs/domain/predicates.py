@@ -1,0 +1,222 @@
+"""A rule tree compiled once into a function of facts: true, false or cannot be judged.
+
+The verdict keeps what was looked at and what was seen there, so that every decision can be
+explained afterwards. Logic is three-valued (Kleene): a part that cannot be judged decides nothing
+by itself, and only makes the whole unjudgeable where the other parts do not settle it.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.domain.calendar import duration, is_bare_date, read_instant, start_of_day
+from libs.domain.contact import STANDARD_FIELDS, CustomField, Facts, FieldType, Scalar
+from libs.domain.rules import (
+    OPERATORS,
+    AnyRule,
+    ContactField,
+    CustomFieldCondition,
+    EmailStep,
+    Group,
+    ListMembership,
+    Operand,
+    RelativeDate,
+)
+
+CustomFields = Mapping[UUID, CustomField]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One condition that was judged: what it asked, what it saw, how it came out."""
+
+    asked: str
+    saw: Scalar
+    outcome: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a rule (None: cannot be judged) and everything that was looked at."""
+
+    outcome: bool | None
+    seen: tuple[Seen, ...] = ()
+
+
+Predicate = Callable[[Facts, datetime], Verdict]
+"""A compiled rule: facts and the time give a verdict."""
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "equals": operator.eq,
+    "greater_than": operator.gt,
+    "greater_than_or_equal": operator.ge,
+    "less_than": operator.lt,
+    "less_than_or_equal": operator.le,
+}
+_TEXT: Mapping[str, Callable[[str, str], bool]] = {
+    "equals": operator.eq,
+    "contains": operator.contains,
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+}
+_OPPOSITE = {"not_equals": "equals", "not_contains": "contains"}
+
+
+def compile_rule(rule: AnyRule, custom_fields: CustomFields) -> Predicate:
+    """Compile a tree.
+
+    Args:
+        rule: The tree's root.
+        custom_fields: The definitions that `custom_field` conditions may name, by id. A condition
+            that names another one cannot be judged.
+    """
+    match rule:
+        case Group():
+            return _group(rule, custom_fields)
+        case ContactField():
+            return _contact_field(rule)
+        case CustomFieldCondition():
+            return _custom_field(rule, custom_fields.get(rule.field_definition_id))
+        case ListMembership():
+            return _list_membership(rule)
+        case EmailStep():
+            return _email_step(rule)
+
+
+def _group(rule: Group, custom_fields: CustomFields) -> Predicate:
+    children = [compile_rule(child, custom_fields) for child in rule.conditions]
+    settles = rule.operator == "or"
+
+    def judge(facts: Facts, now: datetime) -> Verdict:
+        seen: tuple[Seen, ...] = ()
+        outcome: bool | None = not settles
+        for child in children:
+            verdict = child(facts, now)
+            seen += verdict.seen
+            if verdict.outcome is settles:
+                return Verdict(settles, seen)
+            if verdict.outcome is None:
+                outcome = None
+        return Verdict(outcome, seen)
+
+    return judge
+
+
+def _contact_field(rule: ContactField) -> Predicate:
+    kind, operand = STANDARD_FIELDS[rule.field], rule.value
+    asked = _asked(f"contact.{rule.field}", rule.operator, operand)
+
+    def judge(facts: Facts, now: datetime) -> Verdict:
+        value = facts.fields.get(rule.field)
+        outcome = compare(kind, rule.operator, value, operand, now)
+        return Verdict(outcome, (Seen(asked, value, outcome),))
+
+    return judge
+
+
+def _custom_field(rule: CustomFieldCondition, definition: CustomField | None) -> Predicate:
+    name = definition.api_name if definition else str(rule.field_definition_id)
+    asked = _asked(f"contact.{name}", rule.operator, rule.value)
+
+    def judge(facts: Facts, now: datetime) -> Verdict:
+        value = facts.custom_fields.get(name)
+        outcome = (
+            compare(definition.type, rule.operator, value, rule.value, now) if definition else None
+        )
+        return Verdict(outcome, (Seen(asked, value, outcome),))
+
+    return judge
+
+
+def _list_membership(rule: ListMembership) -> Predicate:
+    asked = f"list {rule.list_id} {rule.operator}"
+    wanted = rule.operator == "is_member"
+
+    def judge(facts: Facts, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
+        member = rule.list_id in facts.lists
+        return Verdict(member is wanted, (Seen(asked, member, member is wanted),))
+
+    return judge
+
+
+def _email_step(rule: EmailStep) -> Predicate:
+    asked = f"{rule.node_id} {rule.metric} {rule.operator}"
+    wanted = rule.operator == "has_activity"
+
+    def judge(facts: Facts, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
+        happened = rule.metric in facts.engagement.get(rule.node_id, {})
+        return Verdict(happened is wanted, (Seen(asked, happened, happened is wanted),))
+
+    return judge
+
+
+def _asked(what: str, name: str, operand: Operand) -> str:
+    shown = operand.relative.model_dump() if isinstance(operand, RelativeDate) else operand
+    return f"{what} {name}" if shown is None else f"{what} {name} {shown!r}"
+
+
+def compare(
+    kind: FieldType, name: str, value: Scalar, operand: Operand, now: datetime
+) -> bool | None:
+    """Apply one operator. None if the value or the operand does not fit the field's type.
+
+    An absent value and empty text are empty: true for is_empty, not_equals and not_contains,
+    false for everything else. Text compares without regard to case.
+    """
+    if name not in OPERATORS[kind]:
+        return None
+    empty = value is None or value == ""
+    if name in ("is_empty", "is_not_empty"):
+        return empty is (name == "is_empty")
+    if empty:
+        return name in _OPPOSITE
+    if name in _OPPOSITE:
+        outcome = compare(kind, _OPPOSITE[name], value, operand, now)
+        return None if outcome is None else not outcome
+    return _compare_filled(kind, name, value, operand, now)
+
+
+def _compare_filled(
+    kind: FieldType, name: str, value: Scalar, operand: Operand, now: datetime
+) -> bool | None:
+    match kind:
+        case FieldType.STRING:
+            return _TEXT[name](str(value).casefold(), str(operand).casefold())
+        case FieldType.BOOLEAN:
+            return value is (name == "is_true") if isinstance(value, bool) else None
+        case FieldType.NUMBER:
+            left, right = _number(value), _number(operand)
+            return None if left is None or right is None else _COMPARE[name](left, right)
+        case FieldType.DATE:
+            return _compare_dates(name, value, operand, now)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _compare_dates(name: str, value: Scalar, operand: Operand, now: datetime) -> bool | None:
+    left = read_instant(str(value))
+    if isinstance(operand, RelativeDate):
+        right: datetime | None = _relative(operand, now)
+    else:
+        right = read_instant(str(operand))
+    if left is None or right is None:
+        return None
+    # A bare date on the right means whole days (UTC).
+    if isinstance(operand, str) and is_bare_date(operand):
+        left = start_of_day(left)
+    return _COMPARE[name](left, right)
+
+
+def _relative(operand: RelativeDate, now: datetime) -> datetime:
+    distance: timedelta = duration(operand.relative.amount, operand.relative.unit)
+    return now - distance if operand.relative.direction == "ago" else now + distance

@@ -1,0 +1,45 @@
+"""Wait for a length of time.
+
+Two more modes belong here (`until_date_field`, `condition`); a wait has exactly one.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
+from libs.domain.situation import Answer, GoOn, SetTimer, Situation, StandStill
+from libs.domain.steps.step import LinearStep
+
+
+class WaitStep(LinearStep):
+    """`duration_amount` of `duration_unit`, at most 730 days in all (seed 003)."""
+
+    type: Literal["wait"]
+    duration_amount: Annotated[int, Field(ge=1, strict=True)] | None = None
+    duration_unit: DurationUnit | None = None
+
+    @model_validator(mode="after")
+    def _not_too_long(self) -> Self:
+        if self.duration_amount is None or self.duration_unit is None:
+            return self
+        # Checked against the longest in this unit, so that no amount can overflow.
+        longest = MAX_WAIT // duration(1, self.duration_unit)
+        if self.duration_amount > longest:
+            raise ValueError(f"duration_amount: a wait lasts at most {MAX_WAIT.days} days")
+        return self
+
+    def missing(self) -> list[str]:
+        """A draft may not know yet how long to wait."""
+        return [] if self.duration_amount and self.duration_unit else ["wait"]
+
+    def arrive(self, situation: Situation) -> Answer:
+        """Stand until the time has passed."""
+        if self.duration_amount is None or self.duration_unit is None:
+            return GoOn(outcome="skipped", details={"reason": "no_duration"})
+        length = duration(self.duration_amount, self.duration_unit)
+        return StandStill(SetTimer(situation.now + length))
+
+    def wake(self, situation: Situation) -> Answer:  # noqa: ARG002  (time has passed, that is all)
+        """Go on."""
+        return GoOn(outcome="waited")

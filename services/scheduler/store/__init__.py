@@ -1,0 +1,1 @@
+"""What the scheduler remembers. The only place with SQL."""

@@ -1,0 +1,1 @@
+"""Carrying deliveries out. This knows mail and HTTP, and nothing of Kafka."""

@@ -1,0 +1,102 @@
+"""step.commands: read what the batch is about, act on each command in order, write it back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from libs.chassis.clock import Clock
+from libs.chassis.postgres import Transaction
+from libs.chassis.records import Outgoing, Received
+from libs.contracts.contact_events import EmailEvent
+from libs.contracts.message import AboutContact
+from libs.contracts.step_commands import (
+    ApplyFlow,
+    Enroll,
+    FinishDelivery,
+    Observe,
+    Remove,
+    Resume,
+    RetryDelivery,
+    StepCommand,
+)
+from libs.domain.flow import Flow
+from services.step_executor.store import contacts, memberships
+from services.step_executor.store.definitions import KnownFlows
+from services.step_executor.use_cases.apply_flow import apply_flow, concerns_everyone
+from services.step_executor.use_cases.enroll import enroll, membership_id_for, remove
+from services.step_executor.use_cases.move import finish_delivery, resume, retry_delivery
+from services.step_executor.use_cases.observe import observe
+from services.step_executor.use_cases.workbench import Workbench
+
+Batch = Sequence[Received[StepCommand]]
+
+
+async def act(
+    tx: Transaction, batch: Batch, *, clock: Clock, flows: KnownFlows, members_per_page: int
+) -> list[Outgoing]:
+    """Act on commands; return what they caused."""
+    bench = await _read(tx, batch, clock.now(), flows, members_per_page)
+    for received in batch:
+        _act(bench, received, members_per_page)
+    await bench.save(tx)
+    return bench.outgoing
+
+
+def _act(bench: Workbench, received: Received[StepCommand], members_per_page: int) -> None:
+    match received.message:
+        case Observe():
+            observe(bench, cast("Received[Observe]", received))
+        case Enroll():
+            enroll(bench, cast("Received[Enroll]", received))
+        case Remove():
+            remove(bench, cast("Received[Remove]", received))
+        case Resume():
+            resume(bench, cast("Received[Resume]", received))
+        case FinishDelivery():
+            finish_delivery(bench, cast("Received[FinishDelivery]", received))
+        case RetryDelivery():
+            retry_delivery(bench, cast("Received[RetryDelivery]", received))
+        case ApplyFlow():
+            apply_flow(bench, cast("Received[ApplyFlow]", received), members_per_page)
+
+
+async def _read(
+    tx: Transaction, batch: Batch, now: datetime, flows: KnownFlows, members_per_page: int
+) -> Workbench:
+    messages = [received.message for received in batch]
+    wanted = {one.flow_id for one in messages if isinstance(one, Enroll | Remove | ApplyFlow)}
+    known = await flows.read(tx, wanted)
+    changes = [one for one in messages if isinstance(one, ApplyFlow) and one.flow_id in known]
+    pages = {one.id: await _page(tx, one, known[one.flow_id], members_per_page) for one in changes}
+    contact_ids = {one.contact_id for one in messages if isinstance(one, AboutContact)}
+    contact_ids |= {contact_id for page in pages.values() for _, contact_id in page}
+    found = await memberships.read(tx, contact_ids, _named(messages))
+    known |= await flows.read(tx, {member.flow_id for member in found} - known.keys())
+    pairs = {(one.flow_id, one.contact_id) for one in messages if isinstance(one, Enroll)}
+    return Workbench(
+        now=now,
+        facts=await contacts.read(tx, contact_ids),
+        members={member.membership_id: member for member in found},
+        flows=known,
+        runs=await memberships.history(tx, pairs),
+        pages={one: [membership_id for membership_id, _ in page] for one, page in pages.items()},
+    )
+
+
+async def _page(
+    tx: Transaction, command: ApplyFlow, flow: Flow, at_most: int
+) -> list[tuple[UUID, UUID]]:
+    place = (command.partition, command.flow_id, command.after)
+    return await memberships.page(tx, *place, everyone=concerns_everyone(flow), at_most=at_most)
+
+
+def _named(messages: Sequence[StepCommand]) -> set[UUID]:
+    """Name the memberships that are meant whether they are live or not."""
+    named: set[UUID] = set()
+    for one in messages:
+        if isinstance(one, Enroll):
+            named.add(membership_id_for(one))
+        elif isinstance(one, Observe) and isinstance(one.event, EmailEvent):
+            named |= {one.event.data.membership_id} if one.event.data.membership_id else set()
+    return named

@@ -1,0 +1,1 @@
+"""What the step executor remembers. The only place with SQL."""

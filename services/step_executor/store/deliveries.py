@@ -1,0 +1,158 @@
+"""The journal of deliveries: written before and after every attempt."""
+
+import base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from libs.chassis.positions import Armed
+from libs.chassis.postgres import Transaction, queries_beside
+from libs.contracts.delivery_commands import SendEmail
+
+queries = queries_beside(__file__)
+
+
+class DeliveryKey(NamedTuple):
+    """The idempotency key of a delivery, fixed before the first attempt."""
+
+    membership_id: UUID
+    hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail ready to be handed over: the same bytes at every attempt."""
+
+    sender: str
+    recipient: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A delivery to journal: a letter, or the reason why there is none."""
+
+    command: SendEmail
+    shard: int
+    letter: Letter | None
+    outcome: Literal["pending", "skipped", "failed"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process is about to send."""
+
+    key: DeliveryKey
+    shard: int
+    workspace_id: UUID
+    contact_id: UUID
+    attempt: int
+    letter: Letter
+
+    @property
+    def membership_id(self) -> UUID:
+        """The run it is of."""
+        return self.key.membership_id
+
+    @property
+    def hop(self) -> int:
+        """The hop that waits for it."""
+        return self.key.hop
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended: sent, failed for good, or to be tried again."""
+
+    claimed: Claimed
+    outcome: Literal["sent", "failed", "retry"]
+    reason: str | None = None
+
+
+async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
+    """Journal new deliveries."""
+    if planned:
+        await queries.plan(tx, rows=[_row(one) for one in planned])
+
+
+def _row(one: Planned) -> dict[str, object]:
+    command, letter = one.command, one.letter
+    return {
+        "membership_id": str(command.membership_id),
+        "hop": command.hop,
+        "shard": one.shard,
+        "workspace_id": str(command.workspace_id),
+        "contact_id": str(command.contact_id),
+        "flow_id": str(command.flow_id),
+        "step_id": command.step_id,
+        "email_id": str(command.email_id),
+        "status": one.outcome,
+        "sender": letter.sender if letter else None,
+        "recipient": letter.recipient if letter else None,
+        "message": base64.b64encode(letter.message).decode() if letter else None,
+        "reason": one.reason,
+    }
+
+
+async def try_again(tx: Transaction, keys: Sequence[DeliveryKey]) -> None:
+    """Make deliveries pending again that were put off."""
+    if keys:
+        membership_ids, hops = zip(*keys, strict=True)
+        await queries.try_again(tx, membership_ids=membership_ids, hops=hops)
+
+
+async def claim(
+    tx: Transaction, owned: Sequence[Armed], busy: Collection[DeliveryKey], at_most: int
+) -> tuple[list[Claimed], int]:
+    """Claim some deliveries of these shards, not those this process is busy with.
+
+    Returns the claimed ones, and how many of them a former owner may have sent already: a crash
+    between the mail server's answer and our record of it leaves that open.
+    """
+    found = queries.under_way(
+        tx,
+        shards=[one.partition for one in owned],
+        epochs=[one.epoch for one in owned],
+        membership_ids=[key.membership_id for key in busy],
+        hops=[key.hop for key in busy],
+        at_most=at_most,
+    )
+    wanted = [(DeliveryKey(row["membership_id"], row["hop"]), row["status"]) async for row in found]
+    if not wanted:
+        return [], 0
+    rows = queries.claim(
+        tx,
+        membership_ids=[key.membership_id for key, _ in wanted],
+        hops=[key.hop for key, _ in wanted],
+        shards=[one.partition for one in owned],
+        epochs=[one.epoch for one in owned],
+    )
+    claimed = [
+        Claimed(
+            DeliveryKey(row["membership_id"], row["hop"]),
+            row["shard"],
+            row["workspace_id"],
+            row["contact_id"],
+            row["attempt"],
+            Letter(row["sender"], row["recipient"], row["message"]),
+        )
+        async for row in rows
+    ]
+    return claimed, sum(status == "sending" for _, status in wanted)
+
+
+async def finish(tx: Transaction, ended: Sequence[Ended]) -> set[DeliveryKey]:
+    """Write down how attempts ended; name those that were still ours to end."""
+    if not ended:
+        return set()
+    rows = queries.finish(
+        tx,
+        membership_ids=[one.claimed.key.membership_id for one in ended],
+        hops=[one.claimed.key.hop for one in ended],
+        attempts=[one.claimed.attempt for one in ended],
+        statuses=[one.outcome for one in ended],
+        reasons=[one.reason for one in ended],
+    )
+    return {DeliveryKey(row["membership_id"], row["hop"]) async for row in rows}

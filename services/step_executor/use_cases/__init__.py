@@ -1,0 +1,1 @@
+"""What the executor does with each kind of command, on the workbench of a batch."""

@@ -1,0 +1,119 @@
+"""A fact about a contact: remember it, and see what it means for the contact's runs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from libs.chassis.records import Received
+from libs.contracts.contact_events import (
+    ContactCreated,
+    ContactDeleted,
+    ContactEvent,
+    ContactMerged,
+    ContactUpdated,
+    EmailEvent,
+    Fields,
+    ListContactAdded,
+    ListContactRemoved,
+)
+from libs.contracts.step_commands import Observe
+from libs.domain.calendar import to_text
+from libs.domain.contact import EmailMetric, Facts, Scalar
+from libs.domain.membership import Membership, Trail
+from libs.domain.walk import Walked, drop
+from services.step_executor.use_cases.workbench import Workbench
+
+
+class NotSupported(Exception):  # noqa: N818  (it goes to the dead-letter topic, with this name)
+    """Events of this type are understood but not acted on yet; better refused than ignored."""
+
+
+_METRICS: Mapping[str, EmailMetric] = {
+    "email.delivered": "delivered",
+    "email.opened": "opened",
+    "email.clicked": "clicked",
+    "email.bounced": "bounced",
+    "email.unsubscribed": "unsubscribed",
+}
+_CONSENT: Mapping[str, dict[str, Scalar]] = {
+    "email.bounced": {"marketingEmailInvalid": True},
+    "email.complained": {"unsubscribed": True},
+    "email.unsubscribed": {"unsubscribed": True},
+}
+"""What an event says about whether the contact may be mailed from now on."""
+
+
+def observe(bench: Workbench, received: Received[Observe]) -> None:
+    """Take in a fact.
+
+    Raises:
+        NotSupported: If it is a merge.
+    """
+    event = received.message.event
+    if isinstance(event, ContactDeleted):
+        _delete(bench, received)
+        return
+    if isinstance(event, EmailEvent):
+        _note(bench, received, event)
+    bench.know(event.workspaceid, _facts_after(event, bench.facts_of(event.subject)))
+    _drop_disqualified(bench, received)
+
+
+def _facts_after(event: ContactEvent, facts: Facts) -> Facts:
+    match event:
+        case ContactCreated(data=data):
+            known = {"createdAt": to_text(event.time), **facts.fields}
+            return _with_fields(replace(facts, fields=known), data, event.time)
+        case ContactUpdated(data=data):
+            return _with_fields(facts, data, event.time)
+        case ListContactAdded(data=data):
+            return replace(facts, lists=facts.lists | {data.list_id})
+        case ListContactRemoved(data=data):
+            return replace(facts, lists=facts.lists - {data.list_id})
+        case EmailEvent(type=kind):
+            return replace(facts, fields={**facts.fields, **_CONSENT.get(kind, {})})
+        case ContactMerged():
+            raise NotSupported("contact.merged")
+        case _:
+            return facts
+
+
+def _with_fields(facts: Facts, data: Fields, at: datetime) -> Facts:
+    fields = {**facts.fields, "updatedAt": to_text(at), **data.fields}
+    return replace(
+        facts, fields=fields, custom_fields={**facts.custom_fields, **data.custom_fields}
+    )
+
+
+def _delete(bench: Workbench, received: Received[Observe]) -> None:
+    contact_id = received.message.contact_id
+    for member in bench.live_members_of(contact_id):
+        bench.apply(received, drop(member, "contact_deleted", bench.now))
+    bench.forget(received.message.workspace_id, contact_id)
+
+
+def _note(bench: Workbench, received: Received[Observe], event: EmailEvent) -> None:
+    """Remember what became of a mail of a run; the first time of each metric is in its timeline."""
+    metric, where = _METRICS.get(event.type), event.data
+    member = bench.members.get(where.membership_id) if where.membership_id else None
+    if metric is None or member is None or where.step_id is None:
+        return
+    if member.contact_id != event.subject:
+        return
+    noted = member.note(where.step_id, metric, event.time)
+    if noted is not member:
+        bench.apply(received, _with_trail(noted, event, metric))
+
+
+def _with_trail(member: Membership, event: EmailEvent, metric: EmailMetric) -> Walked:
+    details = {"url": event.data.url} if event.data.url else {}
+    trail = Trail(f"email_{metric}", event.time, event.data.step_id, details=details)
+    return Walked(replace(member, sequence=member.sequence + 1), trail=(trail,))
+
+
+def _drop_disqualified(bench: Workbench, received: Received[Observe]) -> None:
+    facts = bench.facts_of(received.message.contact_id)
+    for member in bench.live_members_of(facts.contact_id):
+        flow = bench.flows.get(member.flow_id)
+        if flow and flow.disqualifies(facts, bench.now):
+            bench.apply(received, drop(member, "disqualified", bench.now))

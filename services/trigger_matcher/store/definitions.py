@@ -1,0 +1,42 @@
+"""The definition of every flow, and the trigger index made of them."""
+
+from collections.abc import Sequence
+
+from libs.chassis.postgres import Transaction, queries_beside
+from libs.domain.flow import Flow
+from libs.domain.matching import TriggerIndex
+
+queries = queries_beside(__file__)
+
+
+async def put(tx: Transaction, flows: Sequence[Flow]) -> None:
+    """Take definitions in; of several versions of one flow the last counts."""
+    newest = {flow.flow_id: flow for flow in sorted(flows, key=lambda flow: flow.version)}
+    if newest:
+        await queries.put(
+            tx,
+            flow_ids=list(newest),
+            versions=[flow.version for flow in newest.values()],
+            definitions=[
+                flow.model_dump(mode="json", by_alias=True, exclude_unset=True)
+                for flow in newest.values()
+            ],
+        )
+
+
+class CurrentTriggers:
+    """The trigger index of this process, kept in line with the table.
+
+    Only the owner of the one partition of flow.definitions writes the table, so revisions come in
+    the order of their commits, and nothing is missed by asking for what is newer.
+    """
+
+    def __init__(self) -> None:
+        self.index = TriggerIndex()
+        self._revision = 0
+
+    async def refresh(self, tx: Transaction) -> None:
+        """Take in what has changed since the last time."""
+        async for row in queries.changed_since(tx, revision=self._revision):
+            self.index.put(Flow.model_validate(row["definition"]))
+            self._revision = row["revision"]
