@@ -14,6 +14,11 @@ Transaction: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionP
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
+Reads: TypeAlias = (
+    "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any] | asyncpg.Pool[Any]"
+)
+"""Anything to read from: inside a transaction, or beside all of them."""
+
 
 def queries_beside(module_file: str) -> Any:
     """Load the statements of the .sql file with the same name as a module.

@@ -1,0 +1,1 @@
+"""What happens when a topic speaks. One file per topic."""

@@ -1,0 +1,1 @@
+"""What every dialect needs of HTTP: keys, paging, and the error body."""

@@ -1,0 +1,28 @@
+"""Pages: `page` and `limit` in, `pagination` out (reference, section 14.3)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page is asked for."""
+
+    page: Annotated[int, Query(ge=1)] = 1
+    limit: Annotated[int, Query(ge=1, le=100)] = 25
+
+    @property
+    def skip(self) -> int:
+        """How many rows come before it."""
+        return (self.page - 1) * self.limit
+
+    def pagination(self, total: int) -> dict[str, int]:
+        """Describe it beside its rows."""
+        return {
+            "page": self.page,
+            "limit": self.limit,
+            "total": total,
+            "total_pages": -(-total // self.limit),
+        }

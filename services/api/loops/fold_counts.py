@@ -1,0 +1,15 @@
+"""Fold the changes of counts, so that reading them stays cheap."""
+
+from libs.chassis.outages import is_outage
+from libs.chassis.postgres import Pool, transaction
+from services.api.store import runs
+
+
+async def fold(pool: Pool) -> None:
+    """Fold what has come up to now; an outage leaves it for the next time."""
+    try:
+        async with transaction(pool) as tx:
+            await runs.fold_counts(tx)
+    except Exception as error:
+        if not is_outage(error):
+            raise

@@ -1,0 +1,115 @@
+"""`/v1/email-flows/{flow_id}/steps`: editing steps one by one, or all at once."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from libs.domain.flow import AnyStep
+from services.api.http.keys import DeskParam, Workspace
+from services.api.native.flows import shown
+from services.api.use_cases import flow_steps, flows
+from services.api.use_cases.flow_steps import Placement
+
+router = APIRouter(prefix="/v1/email-flows/{flow_id}/steps", tags=["flows"])
+Json = dict[str, Any]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Steps(_Body):
+    """A whole list of steps."""
+
+    steps: list[AnyStep]
+
+
+class InsertStep(_Body):
+    """A step, and at most one word on where it goes."""
+
+    step: AnyStep
+    position: Literal["start", "end"] | None = None
+    before_step_id: str | None = None
+    after_step_id: str | None = None
+
+    @model_validator(mode="after")
+    def _one_selector(self) -> Self:
+        given = [self.position, self.before_step_id, self.after_step_id]
+        if sum(one is not None for one in given) > 1:
+            raise ValueError("give one of position, before_step_id and after_step_id")
+        return self
+
+    @property
+    def placement(self) -> Placement:
+        """Where the step goes."""
+        return Placement(self.position == "start", self.before_step_id, self.after_step_id)
+
+
+class PatchStep(_Body):
+    """Some fields of a step."""
+
+    step: Json
+
+
+class RepairEdges(_Body):
+    """What takes over the incoming edges of a deleted step; null detaches them."""
+
+    replace_with_step_id: str | None
+
+
+class DeleteStep(_Body):
+    """How to repair edges, if the step has incoming ones."""
+
+    repair_edges: RepairEdges | None = None
+
+
+@router.put("")
+async def put_steps(
+    desk: DeskParam, workspace: Workspace, flow_id: UUID, _body: Steps, request: Request
+) -> Json:
+    """Replace all steps."""
+    return await shown(desk, await flows.patch(desk, workspace, flow_id, await request.json()))
+
+
+@router.post("", status_code=201)
+async def insert(
+    desk: DeskParam, workspace: Workspace, flow_id: UUID, body: InsertStep, request: Request
+) -> Json:
+    """Insert a step; edges are not rewritten."""
+    step = (await request.json())["step"]
+    flow = await flow_steps.edit(
+        desk,
+        workspace,
+        flow_id,
+        lambda steps: flow_steps.inserted(steps, step, body.placement),
+    )
+    return await shown(desk, flow)
+
+
+@router.patch("/{step_id}")
+async def patch(
+    desk: DeskParam, workspace: Workspace, flow_id: UUID, step_id: str, body: PatchStep
+) -> Json:
+    """Merge some fields into a step."""
+    flow = await flow_steps.edit(
+        desk, workspace, flow_id, lambda steps: flow_steps.merged(steps, step_id, body.step)
+    )
+    return await shown(desk, flow)
+
+
+@router.delete("/{step_id}")
+async def delete(
+    desk: DeskParam,
+    workspace: Workspace,
+    flow_id: UUID,
+    step_id: str,
+    body: Annotated[DeleteStep | None, Body()] = None,
+) -> Json:
+    """Delete a step, repairing the edges that lead to it if asked to."""
+    repair = body.repair_edges.model_dump() if body and body.repair_edges else None
+    flow = await flow_steps.edit(
+        desk, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
+    )
+    return await shown(desk, flow)

@@ -1,0 +1,134 @@
+"""`/v1/email-flows`: flows, their triggers, their life."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from libs.domain.flow import AnyTrigger, FlowContent
+from services.api.http.keys import DeskParam, Workspace
+from services.api.http.paging import Page
+from services.api.native import shapes
+from services.api.store import flows as store
+from services.api.store import runs
+from services.api.store.flows import StoredFlow
+from services.api.use_cases import flows, lifecycle
+from services.api.use_cases.desk import Desk
+
+router = APIRouter(prefix="/v1/email-flows", tags=["flows"])
+_STATUSES = ("draft", "active", "paused", "archived")
+Json = dict[str, Any]
+
+
+class Triggers(BaseModel):
+    """A whole list of triggers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    triggers: list[AnyTrigger]
+
+
+async def shown(desk: Desk, flow: StoredFlow) -> Json:
+    """Write a flow with its counts."""
+    counts = await runs.counts(desk.pool, [flow.flow_id])
+    return shapes.flow(flow, counts.get(flow.flow_id))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFilter:
+    """Which flows to list, and in which order."""
+
+    status: Literal["draft", "active", "paused", "archived", "any"] = "any"
+    archived: bool | None = None
+    sort_by: Literal["updated_at", "created_at", "name"] = "updated_at"
+    sort_order: Literal["asc", "desc"] = "desc"
+    search: Annotated[str | None, Query(max_length=200)] = None
+
+    def statuses(self) -> list[str]:
+        """Say which statuses to list: archived flows are hidden unless they are asked for."""
+        wanted = {self.status} if self.status != "any" else set(_STATUSES)
+        if self.archived is True:
+            wanted = {"archived"}
+        elif self.archived is False or self.status == "any":
+            wanted -= {"archived"}
+        return sorted(wanted)
+
+
+@router.post("", status_code=201)
+async def create(
+    desk: DeskParam, workspace: Workspace, _body: FlowContent, request: Request
+) -> Json:
+    """Create a draft."""
+    return await shown(desk, await flows.create(desk, workspace, await request.json()))
+
+
+@router.get("")
+async def list_flows(
+    desk: DeskParam,
+    workspace: Workspace,
+    page: Annotated[Page, Depends()],
+    wanted: Annotated[FlowFilter, Depends()],
+) -> Json:
+    """List flows, archived ones only if asked for."""
+    found, total = await store.page(
+        desk.pool,
+        workspace_id=workspace,
+        statuses=wanted.statuses(),
+        search=wanted.search,
+        sort_by=wanted.sort_by,
+        descending=wanted.sort_order == "desc",
+        at_most=page.limit,
+        skip=page.skip,
+    )
+    counts = await runs.counts(desk.pool, [flow.flow_id for flow in found])
+    return {
+        "flows": [shapes.flow(flow, counts.get(flow.flow_id)) for flow in found],
+        "pagination": page.pagination(total),
+    }
+
+
+@router.get("/{flow_id}")
+async def read(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+    """Give one flow."""
+    return await shown(desk, await flows.read(desk, workspace, flow_id))
+
+
+@router.patch("/{flow_id}")
+async def patch(desk: DeskParam, workspace: Workspace, flow_id: UUID, body: Json) -> Json:
+    """Change some fields of a flow."""
+    return await shown(desk, await flows.patch(desk, workspace, flow_id, body))
+
+
+@router.delete("/{flow_id}")
+async def delete(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+    """Delete a flow that is not active."""
+    await flows.delete(desk, workspace, flow_id)
+    return {"flow_id": str(flow_id), "deleted": True}
+
+
+@router.put("/{flow_id}/triggers")
+async def put_triggers(
+    desk: DeskParam, workspace: Workspace, flow_id: UUID, _body: Triggers, request: Request
+) -> Json:
+    """Replace all triggers."""
+    return await shown(desk, await flows.patch(desk, workspace, flow_id, await request.json()))
+
+
+@router.post("/{flow_id}/activate")
+async def activate(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+    """Let a complete flow enroll and move contacts."""
+    return await shown(desk, await lifecycle.activate(desk, workspace, flow_id))
+
+
+@router.post("/{flow_id}/pause")
+async def pause(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+    """Stop new work without dropping anyone."""
+    return await shown(desk, await lifecycle.pause(desk, workspace, flow_id))
+
+
+@router.post("/{flow_id}/archive")
+async def archive(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+    """End a flow that is not active, for good."""
+    return await shown(desk, await lifecycle.archive(desk, workspace, flow_id))

@@ -1,0 +1,156 @@
+"""How things look in the native dialect: key order and formats as documented (seed 003)."""
+
+from datetime import datetime
+from typing import Any
+
+from libs.contracts.membership_events import Run
+from libs.domain.calendar import to_text
+from services.api.store.directory import StoredContact
+from services.api.store.emails import StoredEmail
+from services.api.store.flows import StoredFlow
+from services.api.store.runs import Counts, Entry, Member
+
+_CONTACT_KEYS = {
+    "email": "email",
+    "phone": "phone",
+    "display_name": "displayName",
+    "first_name": "firstName",
+    "last_name": "lastName",
+}
+_EMAIL_FIELDS = "name subject preview_text from_name from_address reply_to_email".split()
+
+
+def instant(value: datetime | None) -> str | None:
+    """Write an instant, or null."""
+    return to_text(value) if value else None
+
+
+def flow(stored: StoredFlow, counts: Counts | None = None) -> dict[str, Any]:
+    """Write a flow; triggers, steps and rules as they were sent."""
+    content, counted = stored.content, counts or Counts()
+    return {
+        "flow_id": str(stored.flow_id),
+        "type": "triggered_flow",
+        "name": content["name"],
+        "description": content.get("description"),
+        "status": stored.status,
+        "triggers": content.get("triggers", []),
+        "steps": content.get("steps", []),
+        "disqualification_rules": content.get("disqualification_rules"),
+        "reentry_policy": content.get("reentry_policy", "allow"),
+        "manual_membership_enabled": True,
+        "settings": content.get("settings", {}),
+        "details": {
+            "total_entered": counted.entered,
+            "active_count": counted.active,
+            "waiting_count": counted.waiting,
+            "completed_count": counted.completed,
+            "dropped_count": counted.dropped,
+            "most_recent_entry_at": instant(counted.last_entry_at),
+        },
+        "archived_at": instant(stored.archived_at),
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
+    }
+
+
+def membership(run: Run) -> dict[str, Any]:
+    """Write a membership."""
+    completed = run.status == "completed"
+    return {
+        "membership_id": str(run.membership_id),
+        "flow_id": str(run.flow_id),
+        "contact_id": str(run.contact_id),
+        "status": run.status,
+        "current_step_id": run.current_step_id,
+        "waiting_until": instant(run.waiting_until),
+        "entry_source": run.entry_source,
+        "entered_at": instant(run.entered_at),
+        "completed_at": instant(run.ended_at) if completed else None,
+        "dropped_at": None if completed else instant(run.ended_at),
+        "drop_reason": run.drop_reason,
+        "updated_at": instant(run.updated_at),
+    }
+
+
+def member(found: Member, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Write a membership with its contact and the steps it executed."""
+    run = Run.model_validate(found.run)
+    return membership(run) | {
+        "run_status": found.run_status,
+        "contact": {"contact_id": str(run.contact_id)}
+        | {key: found.contact.get(name) for key, name in _CONTACT_KEYS.items()},
+        "current_step": _step(run.current_step_id, steps) if run.current_step_id else None,
+        "exited_at": instant(run.ended_at),
+        "executed_steps": [
+            _step(entry.step_id, steps)
+            | {
+                "executed_at": instant(entry.occurred_at),
+                "outcome": entry.details.get("outcome"),
+            }
+            for entry in found.timeline
+            if entry.kind == "step_executed"
+        ],
+    }
+
+
+def run_details(found: Member, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Write a whole run, with its timeline, oldest first."""
+    return member(found, steps) | {
+        "failure": _failure(found.timeline),
+        "dynamic_context": found.run["dynamic_context"],
+        "timeline": [_entry(entry) for entry in found.timeline],
+    }
+
+
+def _step(step_id: str | None, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    step = steps.get(step_id or "", {})
+    return {"step_id": step_id, "type": step.get("type"), "label": step.get("label")}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "sequence": entry.sequence,
+        "type": entry.kind,
+        "step_id": entry.step_id,
+        "label": entry.label,
+        "occurred_at": instant(entry.occurred_at),
+        "details": entry.details,
+    }
+
+
+def _failure(timeline: list[Entry]) -> dict[str, Any] | None:
+    failed = [entry for entry in timeline if entry.kind == "step_failed"]
+    if not failed:
+        return None
+    last = failed[-1]
+    reason = last.details.get("reason")
+    at = instant(last.occurred_at)
+    return {"step_id": last.step_id, "code": "step_failed", "message": reason, "at": at}
+
+
+def email(stored: StoredEmail) -> dict[str, Any]:
+    """Write a mail."""
+    return {
+        "email_id": str(stored.email_id),
+        "status": stored.status,
+        **{name: stored.content.get(name) for name in _EMAIL_FIELDS},
+        "html": stored.content.get("html"),
+        "text": stored.content.get("text"),
+        "version": stored.version,
+        "approved_at": instant(stored.approved_at),
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
+    }
+
+
+def contact(stored: StoredContact) -> dict[str, Any]:
+    """Write a contact: standard fields by their camelCase key, custom ones by api name."""
+    return {
+        "contact_id": str(stored.contact_id),
+        "fields": stored.fields,
+        "custom_fields": stored.custom_fields,
+        "list_ids": [str(list_id) for list_id in stored.lists],
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
+    }

@@ -1,0 +1,24 @@
+"""What the environment may set for the API."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+
+from libs.chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Addresses, keys and patience.
+
+    `MILLRACE_BOOTSTRAP_API_KEY` and `MILLRACE_BOOTSTRAP_WORKSPACE_ID` make a first workspace with a
+    key at the start, if they are set and it does not exist.
+    """
+
+    public_url: str
+    signing_key: Annotated[SecretStr, Field(min_length=16)]
+    bootstrap_api_key: Annotated[SecretStr, Field(min_length=24)] | None = None
+    bootstrap_workspace_id: UUID | None = None
+    reply_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    definition_wait_seconds: Annotated[float, Field(ge=0)] = 5.0
+    directory_wait_seconds: Annotated[float, Field(ge=0)] = 5.0

@@ -1,0 +1,1 @@
+"""What the API remembers. The only place with SQL."""

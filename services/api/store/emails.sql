@@ -1,0 +1,36 @@
+-- name: add(email_id, workspace_id, content, now)!
+-- A new draft.
+INSERT INTO email (email_id, workspace_id, version, status, content, created_at, updated_at)
+VALUES (:email_id, :workspace_id, 1, 'draft', :content::jsonb, :now, :now);
+
+-- name: read(workspace_id, email_id)^
+-- One mail.
+SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id;
+
+-- name: lock(workspace_id, email_id)^
+-- One mail, for a change of it.
+SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id FOR UPDATE;
+
+-- name: change(email_id, content, status, approved_at, now)^
+-- A new version of a mail.
+UPDATE email
+   SET version = version + 1,
+       content = :content::jsonb,
+       status = :status,
+       approved_at = :approved_at::timestamptz,
+       updated_at = :now
+ WHERE email_id = :email_id
+RETURNING *;
+
+-- name: page(workspace_id, at_most, skip)
+-- Mails of a workspace, newest first, each with how many there are in all.
+SELECT email.*, count(*) OVER () AS total
+  FROM email
+ WHERE workspace_id = :workspace_id
+ ORDER BY created_at DESC, email_id
+ LIMIT :at_most::int OFFSET :skip::int;
+
+-- name: statuses(workspace_id, email_ids)
+-- Whether these mails are approved.
+SELECT email_id, status FROM email
+ WHERE workspace_id = :workspace_id AND email_id = ANY (:email_ids::uuid[]);

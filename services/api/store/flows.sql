@@ -1,0 +1,53 @@
+-- name: add(flow_id, workspace_id, name, content, now)!
+-- A new draft.
+INSERT INTO flow (flow_id, workspace_id, version, status, name, content, created_at, updated_at)
+VALUES (:flow_id, :workspace_id, 1, 'draft', :name, :content::json, :now, :now);
+
+-- name: read(workspace_id, flow_id)^
+-- One flow.
+SELECT * FROM flow
+ WHERE workspace_id = :workspace_id AND flow_id = :flow_id AND status <> 'deleted';
+
+-- name: lock(workspace_id, flow_id)^
+-- One flow, for a change of it.
+SELECT * FROM flow
+ WHERE workspace_id = :workspace_id AND flow_id = :flow_id AND status <> 'deleted'
+   FOR UPDATE;
+
+-- name: change(flow_id, name, content, status, published, archived_at, now)^
+-- A new version of a flow.
+UPDATE flow
+   SET version = version + 1,
+       name = :name,
+       content = :content::json,
+       status = :status,
+       published_version = CASE WHEN :published THEN version + 1 ELSE published_version END,
+       archived_at = :archived_at::timestamptz,
+       updated_at = :now
+ WHERE flow_id = :flow_id
+RETURNING *;
+
+-- name: page(workspace_id, statuses, search, sort_by, descending, at_most, skip)
+-- Flows of a workspace, one page of them, each with how many there are in all.
+SELECT flow.*, count(*) OVER () AS total
+  FROM flow
+ WHERE workspace_id = :workspace_id
+   AND status = ANY (:statuses::text[])
+   AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0
+        OR strpos(lower(content ->> 'description'), lower(:search)) > 0)
+ ORDER BY CASE WHEN :sort_by = 'name' AND NOT :descending THEN lower(name) END,
+          CASE WHEN :sort_by = 'name' AND :descending THEN lower(name) END DESC,
+          CASE WHEN :sort_by = 'created_at' AND NOT :descending THEN created_at
+               WHEN :sort_by = 'updated_at' AND NOT :descending THEN updated_at END,
+          CASE WHEN :sort_by = 'created_at' AND :descending THEN created_at
+               WHEN :sort_by = 'updated_at' AND :descending THEN updated_at END DESC,
+          flow_id
+ LIMIT :at_most::int OFFSET :skip::int;
+
+-- name: naming_email(workspace_id, email_id)
+-- Active flows with a step that sends this mail.
+SELECT flow_id FROM flow
+ WHERE workspace_id = :workspace_id
+   AND status = 'active'
+   AND EXISTS (SELECT FROM json_array_elements(content -> 'steps') AS step
+                WHERE step ->> 'email_id' = :email_id);

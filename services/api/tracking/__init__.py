@@ -1,0 +1,1 @@
+"""Links in mails: the open pixel, clicks, unsubscribing. They become contact events."""

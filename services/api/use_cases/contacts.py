@@ -1,0 +1,167 @@
+"""The built-in directory. A write is an event first; the directory follows it, like everyone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from libs.contracts.contact_events import (
+    ContactCreated,
+    ContactDeleted,
+    ContactUpdated,
+    Fields,
+    ListContactAdded,
+    ListContactRemoved,
+    ListRef,
+)
+from libs.domain.contact import Scalar
+from services.api.store import directory
+from services.api.store.directory import StoredContact
+from services.api.use_cases.desk import Desk
+from services.api.use_cases.problems import Problem, contact_not_found
+
+SOURCE = "/millrace/api"
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A contact to create: its fields by camelCase key, its custom fields by api name."""
+
+    contact_id: UUID | None
+    fields: dict[str, Scalar]
+    custom_fields: dict[str, Scalar]
+
+
+async def create(
+    desk: Desk, workspace_id: UUID, contacts: Sequence[NewContact]
+) -> list[UUID | Problem]:
+    """Create contacts, each accepted or refused by itself; an address can be had only once.
+
+    Raises:
+        Problem: If Kafka cannot be reached; some may have been created.
+    """
+    known = await directory.by_emails(
+        desk.pool,
+        workspace_id,
+        [str(one.fields["email"]) for one in contacts if one.fields.get("email")],
+    )
+    outcomes: list[UUID | Problem] = []
+    for contact in contacts:
+        email = str(contact.fields.get("email") or "").lower()
+        if email in known:
+            details = {"contact_id": str(known[email])}
+            message = "A contact with this email exists already"
+            outcomes.append(Problem("conflict", "contact_already_exists", message, details))
+            continue
+        contact_id = contact.contact_id or uuid4()
+        data = Fields(fields=contact.fields, custom_fields=contact.custom_fields)
+        await desk.publish(ContactCreated(**_envelope(desk, workspace_id, contact_id), data=data))
+        outcomes.append(contact_id)
+        if email:
+            known[email] = contact_id
+    created = [(workspace_id, one) for one in outcomes if isinstance(one, UUID)]
+    await _until(desk, lambda: _all_known(desk, created))
+    return outcomes
+
+
+async def read(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContact:
+    """Read a contact.
+
+    Raises:
+        Problem: If there is none.
+    """
+    key = (workspace_id, contact_id)
+    contact = (await directory.read_contacts(desk.pool, [key])).get(key)
+    if contact is None:
+        raise contact_not_found()
+    return contact
+
+
+async def update(desk: Desk, workspace_id: UUID, contact_id: UUID, data: Fields) -> None:
+    """Set fields of a contact; null empties one.
+
+    Raises:
+        Problem: If there is no such contact, or Kafka cannot be reached.
+    """
+    await read(desk, workspace_id, contact_id)
+    await desk.publish(ContactUpdated(**_envelope(desk, workspace_id, contact_id), data=data))
+
+    async def shown() -> bool:
+        fields = (await read(desk, workspace_id, contact_id)).fields
+        return all(fields.get(name) == value for name, value in data.fields.items())
+
+    await _until(desk, shown)
+
+
+async def delete(desk: Desk, workspace_id: UUID, contact_id: UUID) -> None:
+    """Delete a contact; its runs end.
+
+    Raises:
+        Problem: If there is no such contact, or Kafka cannot be reached.
+    """
+    await read(desk, workspace_id, contact_id)
+    await desk.publish(ContactDeleted(**_envelope(desk, workspace_id, contact_id)))
+
+
+async def put_on_list(desk: Desk, workspace_id: UUID, list_id: UUID, contact_id: UUID) -> None:
+    """Put a contact on a static list. Doing so twice changes nothing and fires no trigger.
+
+    Raises:
+        Problem: If the list or the contact does not exist, or Kafka cannot be reached.
+    """
+    await _change_list(desk, workspace_id, (list_id, contact_id), on=True)
+
+
+async def take_off_list(desk: Desk, workspace_id: UUID, list_id: UUID, contact_id: UUID) -> None:
+    """Take a contact off a static list.
+
+    Raises:
+        Problem: As `put_on_list`.
+    """
+    await _change_list(desk, workspace_id, (list_id, contact_id), on=False)
+
+
+async def _change_list(
+    desk: Desk, workspace_id: UUID, pair: tuple[UUID, UUID], *, on: bool
+) -> None:
+    list_id, contact_id = pair
+    lists = await directory.lists(desk.pool, workspace_id)
+    if list_id not in {one["list_id"] for one in lists}:
+        raise Problem("not_found", "list_not_found", "List not found")
+    contact = await read(desk, workspace_id, contact_id)
+    if (list_id in contact.lists) is on:
+        return
+    kind = ListContactAdded if on else ListContactRemoved
+    envelope = _envelope(desk, workspace_id, contact_id)
+    await desk.publish(kind(**envelope, data=ListRef(list_id=list_id)))
+
+    async def shown() -> bool:
+        return (list_id in (await read(desk, workspace_id, contact_id)).lists) is on
+
+    await _until(desk, shown)
+
+
+def _envelope(desk: Desk, workspace_id: UUID, contact_id: UUID) -> dict[str, Any]:
+    return {
+        "id": str(uuid4()),
+        "source": SOURCE,
+        "subject": contact_id,
+        "time": desk.clock.now(),
+        "workspaceid": workspace_id,
+    }
+
+
+async def _all_known(desk: Desk, keys: Sequence[tuple[UUID, UUID]]) -> bool:
+    return len(await directory.read_contacts(desk.pool, keys)) == len(set(keys))
+
+
+async def _until(desk: Desk, shown: Callable[[], Awaitable[bool]]) -> None:
+    """Wait, not for ever, until our own directory shows what was written: read your writes."""
+    try:
+        async with asyncio.timeout(desk.settings.directory_wait_seconds):
+            while not await shown():  # noqa: ASYNC110  (another process may be the one to write it)
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        return

@@ -1,0 +1,38 @@
+"""What every use case works with."""
+
+from dataclasses import dataclass
+
+from libs.chassis.clock import Clock
+from libs.chassis.outages import is_outage
+from libs.chassis.outbox import Publishable
+from libs.chassis.postgres import Pool
+from libs.chassis.publisher import Publisher
+from libs.chassis.relay import Relay
+from services.api.settings import Settings
+from services.api.use_cases.problems import unavailable
+from services.api.use_cases.replies import Replies
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database to read from, the relay to write through, and what else a use case needs."""
+
+    pool: Pool
+    relay: Relay
+    publisher: Publisher
+    replies: Replies
+    clock: Clock
+    settings: Settings
+
+    async def publish(self, message: Publishable) -> None:
+        """Publish at once, without a transaction.
+
+        Raises:
+            Problem: If Kafka does not acknowledge it in time.
+        """
+        try:
+            await self.publisher.publish(message)
+        except Exception as error:
+            if is_outage(error):
+                raise unavailable() from error
+            raise

@@ -1,0 +1,134 @@
+"""Mails: drafts that are approved before a flow may send them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from libs.chassis.relay import Unit
+from libs.contracts.flow_definitions import EmailContent, EmailDefined
+from services.api.store import emails, flows
+from services.api.store.emails import StoredEmail
+from services.api.use_cases.content import problem_of
+from services.api.use_cases.desk import Desk
+from services.api.use_cases.problems import Problem, email_not_found
+
+Address = Annotated[
+    str, Field(max_length=320, pattern=r"^[^@\s<>,;:\"\x00-\x1f]+@[^@\s<>,;:\"\x00-\x1f]+$")
+]
+_NEEDED = {
+    "subject": "subject",
+    "from_name": "from_name",
+    "from_address": "from_address",
+    "html": "content",
+}
+
+
+class EmailDraft(BaseModel):
+    """What a user writes of a mail (reference, section 8.1). Bodies and headers may hold tags."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    subject: Annotated[str, Field(max_length=998)] | None = None
+    preview_text: Annotated[str, Field(max_length=200)] | None = None
+    from_name: Annotated[str, Field(max_length=120)] | None = None
+    from_address: Address | None = None
+    reply_to_email: Address | None = None
+    html: Annotated[str, Field(max_length=2_000_000)] | None = None
+    text: Annotated[str, Field(max_length=1_000_000)] | None = None
+
+
+async def create(desk: Desk, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
+    """Create a draft."""
+    content = draft.model_dump(exclude_unset=True)
+    async with desk.relay.unit() as unit:
+        return await emails.add(unit.tx, uuid4(), workspace_id, content, desk.clock.now())
+
+
+async def read(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    """Read a mail.
+
+    Raises:
+        Problem: If there is none.
+    """
+    email = await emails.read(desk.pool, workspace_id, email_id)
+    if email is None:
+        raise email_not_found()
+    return email
+
+
+async def patch(
+    desk: Desk, workspace_id: UUID, email_id: UUID, changes: Mapping[str, Any]
+) -> StoredEmail:
+    """Change some fields of a draft.
+
+    Raises:
+        Problem: If there is no such mail, it is approved, or a field is wrong.
+    """
+    async with desk.relay.unit() as unit:
+        email = await _lock(unit, workspace_id, email_id)
+        if email.status == "approved":
+            raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
+        content = {**email.content, **changes}
+        try:
+            EmailDraft.model_validate(content)
+        except ValidationError as error:
+            raise problem_of(error, content) from None
+        return await emails.change(unit.tx, email, content, "draft", desk.clock.now())
+
+
+async def approve(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    """Let flows send a mail, as it is now; the executor gets its content.
+
+    Raises:
+        Problem: If there is no such mail, or something is missing.
+    """
+    async with desk.relay.unit() as unit:
+        email = await _lock(unit, workspace_id, email_id)
+        if email.status == "approved":
+            return email
+        _check_complete(email)
+        now = desk.clock.now()
+        approved = await emails.change(unit.tx, email, email.content, "approved", now)
+        unit.say(
+            EmailDefined(id=uuid4(), time=now, workspace_id=workspace_id, email=_content(approved))
+        )
+        return approved
+
+
+async def unapprove(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    """Make a mail a draft again.
+
+    Raises:
+        Problem: If there is no such mail, or an active flow sends it.
+    """
+    async with desk.relay.unit() as unit:
+        email = await _lock(unit, workspace_id, email_id)
+        if email.status == "draft":
+            return email
+        if using := await flows.naming_email(unit.tx, workspace_id, email_id):
+            details = {"flow_ids": [str(flow_id) for flow_id in using]}
+            raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
+        return await emails.change(unit.tx, email, email.content, "draft", desk.clock.now())
+
+
+async def _lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    email = await emails.lock(unit.tx, workspace_id, email_id)
+    if email is None:
+        raise email_not_found()
+    return email
+
+
+def _check_complete(email: StoredEmail) -> None:
+    missing = [told for name, told in _NEEDED.items() if not email.content.get(name)]
+    if missing:
+        message = f"The email is missing: {', '.join(missing)}"
+        raise Problem("invalid", "email_not_ready", message, {"missing": missing})
+
+
+def _content(email: StoredEmail) -> EmailContent:
+    return EmailContent.model_validate(
+        {**email.content, "email_id": email.email_id, "version": email.version}
+    )

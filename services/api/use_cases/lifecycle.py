@@ -1,0 +1,129 @@
+"""Activate, pause, archive."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from libs.chassis.logs import logger
+from libs.chassis.relay import Unit
+from libs.domain.flow import FlowStatus
+from libs.domain.readiness import Inventory, Readiness, readiness
+from libs.domain.steps.send_email import SendEmailStep
+from services.api.store import directory, emails, flows
+from services.api.store.flows import Change, StoredFlow
+from services.api.use_cases.content import read_content
+from services.api.use_cases.desk import Desk
+from services.api.use_cases.flows import lock, say, wrong_state
+from services.api.use_cases.problems import Problem
+
+_log = logger(__name__)
+
+
+async def activate(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+    """Let a flow enroll and move contacts, if it is complete.
+
+    When this returns, events published from then on are matched: the services have said that they
+    work by the new definition, or it is durable and they will when they are back.
+
+    Raises:
+        Problem: If it is not a draft or paused, or something is missing.
+    """
+
+    async def check(unit: Unit, flow: StoredFlow) -> None:
+        _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "activated")
+        _check_ready(await ready(unit, flow))
+
+    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.ACTIVE, check)
+
+
+async def pause(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+    """Stop new work without dropping anyone.
+
+    Raises:
+        Problem: If it is not active.
+    """
+
+    async def check(_unit: Unit, flow: StoredFlow) -> None:
+        _check_status(flow, {FlowStatus.ACTIVE}, "paused")
+
+    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.PAUSED, check)
+
+
+async def archive(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+    """End a flow for good; its members are dropped.
+
+    Raises:
+        Problem: If it is active, or archived already.
+    """
+
+    async def check(_unit: Unit, flow: StoredFlow) -> None:
+        _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "archived")
+
+    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.ARCHIVED, check)
+
+
+async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
+    """Check whether a flow is complete, against what the workspace has."""
+    content = read_content(flow.content)
+    sending = [step for step in content.steps if isinstance(step, SendEmailStep)]
+    mails = {step.email_id for step in sending if step.email_id is not None}
+    lists = await directory.lists(unit.tx, flow.workspace_id)
+    inventory = Inventory(
+        emails=await emails.statuses(unit.tx, flow.workspace_id, mails),
+        lists=frozenset(one["list_id"] for one in lists),
+        custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
+    )
+    return readiness(content, inventory)
+
+
+async def _change_status(
+    desk: Desk,
+    key: tuple[UUID, UUID],
+    status: FlowStatus,
+    check: Callable[[Unit, StoredFlow], Awaitable[None]],
+) -> StoredFlow:
+    workspace_id, flow_id = key
+    async with contextlib.AsyncExitStack() as waiting:
+        async with desk.relay.unit() as unit:
+            flow = await lock(unit, workspace_id, flow_id)
+            await check(unit, flow)
+            change = Change(
+                content=flow.content, status=status, published=True, now=desk.clock.now()
+            )
+            changed = await flows.change(unit.tx, flow, change)
+            await say(desk, unit, changed, reply=True)
+            # Waiting begins before anyone can answer.
+            taken = waiting.enter_context(desk.replies.to_definition(flow_id, changed.version))
+        await _wait(desk, taken, changed)
+    return changed
+
+
+async def _wait(desk: Desk, taken: asyncio.Event, flow: StoredFlow) -> None:
+    try:
+        await asyncio.wait_for(taken.wait(), desk.settings.definition_wait_seconds)
+    except TimeoutError:
+        _log.warning("definition.not_taken_yet", flow_id=str(flow.flow_id), version=flow.version)
+
+
+def _check_status(flow: StoredFlow, allowed: set[FlowStatus], verb: str) -> None:
+    if flow.status not in allowed:
+        raise wrong_state(f"A flow that is {flow.status} cannot be {verb}")
+
+
+def _check_ready(found: Readiness) -> None:
+    if found.ready:
+        return
+    missing = ", ".join(found.missing)
+    raise Problem(
+        "invalid",
+        "campaign_flow_not_ready",
+        f"Triggered flow is missing required activation fields: {missing}",
+        {
+            "activation_readiness": {
+                "ready": False,
+                "missing": list(found.missing),
+                "warnings": list(found.warnings),
+            }
+        },
+    )

@@ -1,0 +1,57 @@
+"""What can be wrong with a request. HTTP turns a problem into a status and a body."""
+
+from typing import Any, Literal
+
+Kind = Literal["invalid", "unauthorized", "not_found", "conflict", "too_large", "unavailable"]
+
+
+class Problem(Exception):  # noqa: N818  (the caller's, mostly)
+    """A request that cannot be met.
+
+    Attributes:
+        kind: What sort of problem it is.
+        code: Its code, for programs (seed 003, "Common Errors").
+        message: A sentence, for people.
+        details: More, where it helps.
+    """
+
+    def __init__(
+        self, kind: Kind, code: str, message: str, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+def invalid(path: str, message: str) -> Problem:
+    """Say that a field of the request is wrong."""
+    details = {"issues": [{"path": path, "message": message}]}
+    return Problem("invalid", "invalid_request", f"{path}: {message}", details)
+
+
+def unavailable() -> Problem:
+    """Say that something behind us does not answer; the same request may be sent again."""
+    message = "The request could not be completed in time; it is safe to send it again"
+    return Problem("unavailable", "temporarily_unavailable", message)
+
+
+def flow_not_found() -> Problem:
+    """No such flow in this workspace."""
+    return Problem("not_found", "campaign_not_found", "Flow not found")
+
+
+def step_not_found(step_id: str) -> Problem:
+    """No such step in this flow."""
+    return Problem("not_found", "campaign_flow_step_not_found", f"Step {step_id} not found")
+
+
+def email_not_found() -> Problem:
+    """No such mail in this workspace."""
+    return Problem("not_found", "email_not_found", "Email not found")
+
+
+def contact_not_found() -> Problem:
+    """No such contact in this workspace."""
+    return Problem("not_found", "contact_not_found", "Contact not found")
