@@ -118,7 +118,7 @@ class Child:
         self.running.wait()
 
     def wait(self, seconds: float = _GRACE_SECONDS) -> int:
-        """Wait until it has ended by itself; kill it if that takes too long. Gives its exit code."""
+        """Wait for its end, and kill it if that takes too long; give its exit code."""
         try:
             return self.running.wait(seconds)
         except subprocess.TimeoutExpired:

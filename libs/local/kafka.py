@@ -171,8 +171,8 @@ class EmbeddedKafka:
         """Start it; it knows our topics from the start, because it cannot be told later."""
         address = self.log.with_suffix(".address")
         address.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "libs.local.embedded_broker",
-                   "--partitions", str(self.partitions), "--address-file", str(address)]  # fmt: skip
+        told = ["--partitions", str(self.partitions), "--address-file", str(address)]
+        command = [sys.executable, "-m", "libs.local.embedded_broker", *told]
         env = {**inherited_env(), "PYTHONPATH": str(ROOT)}
         self._child = Child("kafka", command, env, self.log)
         self._child.start()

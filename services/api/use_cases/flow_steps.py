@@ -38,8 +38,10 @@ async def edit(
         steps = change([dict(step) for step in flow.content.get("steps", [])])
         content = {**flow.content, "steps": steps}
         read_content(content)
-        change = Change(content=content, status=flow.status, published=False, now=desk.clock.now())
-        return await flows.change(unit.tx, flow, change)
+        next_one = Change(
+            content=content, status=flow.status, published=False, now=desk.clock.now()
+        )
+        return await flows.change(unit.tx, flow, next_one)
 
 
 def inserted(steps: Steps, step: dict[str, Any], placement: Placement) -> Steps:

@@ -26,7 +26,7 @@ from services.step_executor.store.deliveries import Letter
 
 _LINK = re.compile(r'(<a\b[^>]*?\bhref=)(["\'])(https?://[^"\']+)\2', re.IGNORECASE)
 _POLICY = SMTP.clone(max_line_length=998)
-"""Links in headers are long, and a folded or encoded one would not work. 998 is SMTP's own limit."""
+"""Links in headers are long, and a folded or encoded one would not work: SMTP's own limit."""
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _UNSUBSCRIBE = "unsubscribeOneClickLink"
