@@ -20,6 +20,9 @@ GAPS = Counter(
     "millrace_sequence_gaps_total", "Numbers missing from a source: a loss. Must stay 0.", ["topic"]
 )
 OUTAGES = Counter("millrace_outages_total", "Work put off for an outage.", ["topic"])
+OUTBOX_BACKLOG = Gauge(
+    "millrace_outbox_backlog_streams", "Streams with records Kafka has not acknowledged yet."
+)
 BATCH_SECONDS = Histogram(
     "millrace_batch_seconds", "Time for one batch, from records to acknowledgements.", ["topic"]
 )

@@ -158,6 +158,12 @@ async def prune(tx: Transaction, older_than_seconds: float, at_most: int = 1000)
     return gone
 
 
+async def backlog(tx: Transaction) -> int:
+    """Count the streams with records that Kafka has not acknowledged; it should come back to 0."""
+    waiting: int = await queries.backlog(tx)
+    return waiting
+
+
 def pack(records: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Put keys and values into one run of bytes, each pair after its two lengths."""
     return b"".join(_LENGTHS.pack(len(key), len(value)) + key + value for key, value in records)

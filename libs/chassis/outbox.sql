@@ -1,9 +1,3 @@
--- name: streams(sources)
--- What these sources have written to each destination, and how much of it is acknowledged.
-SELECT source, topic, partition, last_seq, relayed_seq
-  FROM stream
- WHERE source = ANY (:sources::text[]);
-
 -- name: continue_streams(sources, topics, partitions, counts)
 -- Give each source the next numbers for each destination; the last of them is returned.
 INSERT INTO stream AS mine (source, topic, partition, last_seq)

@@ -31,6 +31,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.dead_letters import Origin
 from libs.chassis.health import Face
 from libs.chassis.logs import configure_logs, logger
+from libs.chassis.metrics import OUTBOX_BACKLOG
 from libs.chassis.migrations import MigrationChanged, migrate
 from libs.chassis.outages import Backoff, is_outage
 from libs.chassis.postgres import Pool, open_pool, transaction
@@ -321,6 +322,7 @@ async def _prune(kit: Kit) -> None:
     try:
         async with transaction(kit.pool) as tx:
             await outbox.prune(tx, kit.settings.outbox_keep_hours * 3600)
+            OUTBOX_BACKLOG.set(await outbox.backlog(tx))
     except Exception as error:
         if not is_outage(error):
             raise

@@ -39,9 +39,9 @@ class ProcessRef:
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < 1
+            ended = process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
-        ended = process.status() == psutil.STATUS_ZOMBIE
         return process if same and not ended else None
 
     def stop(self) -> None:
@@ -50,11 +50,19 @@ class ProcessRef:
         if process is None:
             return
         process.send_signal(self.stop_signal)
-        try:
-            process.wait(_GRACE_SECONDS)
-        except psutil.TimeoutExpired:
+        if not self._is_gone_within(_GRACE_SECONDS):
             process.kill()
-            process.wait(_GRACE_SECONDS)
+            self._is_gone_within(_GRACE_SECONDS)
+
+    def _is_gone_within(self, seconds: float) -> bool:
+        # Not psutil's wait: it waits for the name too, and in a container without an init that
+        # cleans up, an ended process keeps its name for ever.
+        deadline = time.monotonic() + seconds
+        while self.find() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
 
 @dataclass

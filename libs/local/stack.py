@@ -79,8 +79,7 @@ class Stack:
             self.mail_sink.stop()
         if self.kafka is not None and self._own_kafka:
             self.kafka.stop()
-        if (self.postgres.folder / "postmaster.pid").exists():
-            self.postgres.stop("immediate")
+        self.postgres.stop("immediate")
 
     def add_service(self, name: str, service: str, usual_port: int | None = None) -> Child:
         """Start a process of a service under a name of its own."""
