@@ -84,7 +84,7 @@ class ApacheKafka:
         command = ["java", "-Xmx512m", "-Xms256m", "-cp", jars, "kafka.Kafka", str(properties)]
         self._child = Child("kafka", command, inherited_env(), self.log)
         self._child.start()
-        self._child.wait_until(lambda: _answers(self.bootstrap_servers))
+        self._child.wait_until(lambda: broker_answers(self.bootstrap_servers))
 
     def stop(self) -> None:
         """Stop it in good order."""
@@ -151,7 +151,8 @@ def _jars() -> str:
     return f"{_CACHE}/*"
 
 
-def _answers(bootstrap_servers: str) -> bool:
+def broker_answers(bootstrap_servers: str) -> bool:
+    """Say whether a broker can be reached and knows itself."""
     client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     try:
         return bool(client.list_topics(timeout=2).brokers)
