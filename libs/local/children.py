@@ -83,7 +83,8 @@ class Child:
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     def start(self, extra_env: Mapping[str, str] | None = None) -> None:
-        """Start it in a session of its own, so that it outlives the shell."""
+        """Start it in a session of its own, so that it outlives the shell; if it runs, anew."""
+        self.stop()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603  (our own command)

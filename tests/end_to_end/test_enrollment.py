@@ -1,5 +1,6 @@
 """Who may enter a flow, and how a refusal is explained."""
 
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -10,7 +11,12 @@ from libs.local.stack import Stack
 from tests.support.scenes import Scene
 from tests.support.waiting import wait_until
 
-WAIT = {"step_id": "wait", "type": "wait", "duration_amount": 700, "duration_unit": "days"}
+WAIT: dict[str, Any] = {
+    "step_id": "wait",
+    "type": "wait",
+    "duration_amount": 700,
+    "duration_unit": "days",
+}
 
 
 @pytest.fixture

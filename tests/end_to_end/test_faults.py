@@ -9,11 +9,11 @@ import pytest
 
 from libs.local.outside import Outside
 from libs.local.stack import Stack
-from tests.support.scenes import Scene
+from tests.support.scenes import Json, Scene
 from tests.support.waiting import wait_until
 
 MANY = int(os.environ.get("MILLRACE_TEST_ENROLLMENTS", "600"))
-WAIT_THEN_SEND = [
+WAIT_THEN_SEND: list[Json] = [
     {"step_id": "wait", "type": "wait", "duration_amount": 1, "duration_unit": "days",
      "next_step_id": "send"},
     {"step_id": "send", "type": "send_email"},
@@ -123,7 +123,7 @@ def test_a_mail_server_that_is_down_is_waited_for(outside: Outside, stack: Stack
 
 
 def test_unsubscribing_stops_later_marketing_mail(outside: Outside) -> None:
-    steps = [
+    steps: list[Json] = [
         {"step_id": "first", "type": "send_email", "next_step_id": "wait"},
         {"step_id": "wait", "type": "wait", "duration_amount": 1, "duration_unit": "days",
          "next_step_id": "second"},

@@ -2,10 +2,10 @@
 
 from libs.local.outside import Outside
 from libs.local.stack import Stack
-from tests.support.scenes import Scene
+from tests.support.scenes import Json, Scene
 from tests.support.waiting import wait_until
 
-STEPS = [
+STEPS: list[Json] = [
     {"step_id": "wait", "type": "wait", "duration_amount": 6, "duration_unit": "hours",
      "next_step_id": "send"},
     {"step_id": "send", "type": "send_email"},

@@ -36,7 +36,7 @@ class ContainerKafka:
 
     def start(self) -> None:
         if self.container is None:
-            self._create()
+            self.container = self._create()
             atexit.register(self.container.stop)
             self.container.start()
         else:
@@ -56,14 +56,14 @@ class ContainerKafka:
     def references(self) -> list[ProcessRef]:
         return []
 
-    def _create(self) -> None:
+    def _create(self) -> Any:
         # Imported only where Docker is: it looks for the engine.
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415
         from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
 
         self.host = DockerClient().host()
         self.port = free_port()
-        self.container = (
+        return (
             DockerContainer(f"apache/kafka:{VERSION}")
             .with_bind_ports(9092, self.port)
             .with_envs(**container_settings(self.bootstrap_servers))

@@ -1,0 +1,271 @@
+"""A world in memory for the exactly-once batch: a log, a database, processes that die and sleep.
+
+The code under test is the real `Reader`; only what it stands on is replaced. A transaction is atomic
+here, as row locks make it in Postgres: a process can sleep before one or after one, not within.
+"""
+
+import asyncio
+import contextlib
+import copy
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.errors import KafkaConnectionError
+
+from libs.chassis import batches, failpoints
+from libs.chassis.batches import Reader
+from libs.chassis.dead_letters import Origin
+from libs.chassis.outbox import Chunk, Destination, Said, pack, unpack
+from libs.chassis.positions import Armed
+from libs.chassis.records import Incoming, Outgoing, Received
+
+TOPIC, OUT = "in", "out"
+
+
+class Died(BaseException):
+    """A process was killed."""
+
+
+@dataclass
+class Tables:
+    positions: dict[int, tuple[int, int]] = field(default_factory=dict)
+    watermarks: dict[tuple[int, str], int] = field(default_factory=dict)
+    streams: dict[tuple[str, Destination], tuple[int, int]] = field(default_factory=dict)
+    chunks: list[tuple[str, Destination, int, bytes]] = field(default_factory=list)
+    effects: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass
+class Topic:
+    name: str
+
+
+@dataclass
+class Note:
+    """A message: text, and the partition it goes to."""
+
+    text: str
+    to_partition: int | None
+    topic: Topic = field(default_factory=lambda: Topic(OUT))
+    key: str = ""
+
+    def body(self) -> bytes:
+        return self.text.encode()
+
+
+class Process:
+    """One process: the real reader on a pretended world."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world = world
+        self.number = number
+        self.believed: set[int] = set()
+        self.fetched: dict[int, int] = {}
+        self.sleeping: asyncio.Event | None = None
+        self.sleep_at: str | None = None
+        self.fail: str | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.reader: Reader[str] = Reader(Origin("echo", TOPIC), self.handle, self, self)  # type: ignore[arg-type]
+        self.reader.attach(self)
+
+    async def handle(self, tx: Any, batch: Sequence[Received[str]]) -> list[Outgoing]:
+        tx.effects += [(received.partition, received.message) for received in batch]
+        return [
+            received.causes(Note(received.message, int(received.message.split(":")[1]) % 2))
+            for received in batch
+        ]
+
+    # The log --------------------------------------------------------------------------------
+
+    def assigned(self) -> set[int]:
+        return self.believed
+
+    def seek(self, partition: int, offset: int) -> None:
+        self.fetched[partition] = offset
+
+    async def bounds(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        return {one: (0, len(self.world.log[one])) for one in partitions}
+
+    def poll(self, at_most: int) -> list[Incoming[str]]:
+        batch: list[Incoming[str]] = []
+        for partition in sorted(self.believed):
+            at = self.fetched.get(partition, 0)
+            for offset, (text, seq) in enumerate(self.world.log[partition][at : at + at_most], at):
+                source = "up" if seq else ""
+                batch.append(
+                    Incoming(partition, offset, b"", text.encode(), source, seq, message=text)
+                )
+                self.fetched[partition] = offset + 1
+        return batch
+
+    # The publisher --------------------------------------------------------------------------
+
+    def said_by(self, source: str, message: Any) -> Said:
+        return Said(source, Destination(OUT, message.to_partition), b"", message.body())
+
+    async def publish_chunks(self, chunks: Sequence[Chunk]) -> dict[tuple[str, Destination], int]:
+        await self.nap("publish")
+        for chunk in chunks:
+            for seq, (_, value) in enumerate(chunk.records, chunk.first_seq):
+                self.world.out[chunk.destination].append((chunk.source, seq, value.decode()))
+            failpoints.reach("mid_publish")
+            self.stumble("publish")
+        return {(chunk.source, chunk.destination): chunk.last_seq for chunk in chunks}
+
+    # Misfortune -----------------------------------------------------------------------------
+
+    async def nap(self, where: str) -> None:
+        if self.sleep_at == where:
+            self.sleep_at = None
+            self.sleeping = asyncio.Event()
+            await self.sleeping.wait()
+
+    def stumble(self, where: str) -> None:
+        if self.fail == where:
+            self.fail = None
+            raise KafkaConnectionError(where)
+
+
+class World:
+    """Everything outside the processes, and the pretended modules the reader calls."""
+
+    def __init__(self, partitions: int = 2) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.partitions = partitions
+        self.log: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+        self.out: defaultdict[Destination, list[tuple[str, int, str]]] = defaultdict(list)
+        self.tables = Tables()
+        self.processes: dict[int, Process] = {}
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, process: Process) -> AsyncIterator[Tables]:
+        await process.nap("transaction")
+        draft = copy.deepcopy(self.tables)
+        yield draft
+        self.tables = draft
+        process.stumble("commit")
+
+    def run(self, process: Process, work: Any) -> bool:
+        """Let a process work until it is done, asleep or dead; False if it died."""
+        process.task = self.loop.create_task(work)
+        return self.carry_on(process)
+
+    def carry_on(self, process: Process) -> bool:
+        task = process.task
+        if task is None:
+            return True
+
+        async def until_done_or_asleep() -> None:
+            while not task.done() and not (process.sleeping and not process.sleeping.is_set()):
+                await _breathe()
+
+        self.loop.run_until_complete(until_done_or_asleep())
+        if not task.done():
+            return True
+        process.task = process.sleeping = None
+        if isinstance(task.exception(), Died):
+            self.processes.pop(process.number, None)
+            return False
+        task.result()
+        return True
+
+
+async def _breathe() -> None:
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
+
+
+class Positions:
+    """`libs.chassis.positions` in memory."""
+
+    Armed = Armed
+
+    async def arm(self, tx: Tables, _topic: str, partitions: Sequence[int]) -> dict[int, Armed]:
+        armed = {}
+        for one in partitions:
+            next_offset, epoch = tx.positions.get(one, (0, 0))
+            tx.positions[one] = (next_offset, epoch + 1)
+            marks = {source: seq for (part, source), seq in tx.watermarks.items() if part == one}
+            armed[one] = Armed(one, next_offset, epoch + 1, marks)
+        return armed
+
+    async def advance(
+        self, tx: Tables, _topic: str, armed: Sequence[Armed], news: dict[int, int]
+    ) -> set[int]:
+        ours = {
+            one.partition
+            for one in armed
+            if tx.positions[one.partition] == (one.next_offset, one.epoch)
+        }
+        for one in armed:
+            if one.partition in ours:
+                tx.positions[one.partition] = (news[one.partition], one.epoch)
+        return ours
+
+    async def raise_watermarks(
+        self, tx: Tables, _topic: str, taken: Iterable[tuple[int, str, int]]
+    ) -> None:
+        tx.watermarks.update({(partition, source): seq for partition, source, seq in taken})
+
+
+class Outbox:
+    """`libs.chassis.outbox` in memory; chunks are packed as in the table."""
+
+    Chunk = Chunk
+
+    async def write(self, tx: Tables, said: Iterable[Said]) -> list[Chunk]:
+        grouped: dict[tuple[str, Destination], list[tuple[bytes, bytes]]] = {}
+        for one in said:
+            grouped.setdefault((one.source, one.destination), []).append((one.key, one.value))
+        chunks = []
+        for (source, to), records in grouped.items():
+            last, relayed = tx.streams.get((source, to), (0, 0))
+            tx.streams[source, to] = (last + len(records), relayed)
+            tx.chunks.append((source, to, last + 1, pack(records)))
+            chunks.append(Chunk(source, to, last + 1, tuple(records)))
+        return chunks
+
+    async def unsent(self, tx: Tables, sources: Sequence[str]) -> list[Chunk]:
+        chunks = [Chunk(s, to, first, tuple(unpack(packed))) for s, to, first, packed in tx.chunks]
+        return [
+            chunk
+            for chunk in chunks
+            if chunk.source in sources
+            and chunk.last_seq > tx.streams[chunk.source, chunk.destination][1]
+        ]
+
+    async def mark_sent(self, tx: Tables, sent: dict[tuple[str, Destination], int]) -> None:
+        for stream, seq in sent.items():
+            last, relayed = tx.streams[stream]
+            tx.streams[stream] = (last, max(relayed, seq))
+
+
+async def _no_wait(_backoff: Any) -> None:
+    return
+
+
+@contextlib.contextmanager
+def pretended(world: World, patch: Callable[[Any, str, Any], None]) -> Any:
+    """Put the pretended modules in the place of the real ones."""
+    patch(batches, "transaction", world.transaction)
+    patch(batches, "positions", Positions())
+    patch(batches, "outbox", Outbox())
+    patch(batches, "_COOL_DOWN_SECONDS", -1.0)
+    patch(batches.Backoff, "wait", _no_wait)
+    yield world
+
+
+def heard(records: Sequence[tuple[str, int, str]]) -> list[str]:
+    """Read a destination as a reader with a watermark does; a gap in the numbers is a loss."""
+    last: dict[str, int] = {}
+    texts = []
+    for source, seq, text in records:
+        expected = last.get(source, 0) + 1
+        assert seq <= expected, f"{source} jumps from {expected - 1} to {seq}"
+        if seq == expected:
+            last[source] = seq
+            texts.append(text)
+    return texts
