@@ -5,8 +5,10 @@ What a service is made of is said in its `wiring.py`, by calling the methods of 
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +45,8 @@ from libs.chassis.watchdog import watch
 _TEND_SECONDS = 0.2
 _COMMIT_SECONDS = 5.0
 _PRUNE_SECONDS = 30.0
-_DRAIN_SECONDS = 20.0
+_DRAIN_SECONDS = 15.0
+_HARD_STOP_SECONDS = 25.0
 _log = logger(__name__)
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
@@ -146,8 +149,22 @@ def _stop_on_signals() -> asyncio.Event:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, _begin_to_stop, stopping)
     return stopping
+
+
+def _begin_to_stop(stopping: asyncio.Event) -> None:
+    """Drain; but if what we wait for never comes back, end without it: nothing is lost by that."""
+    if not stopping.is_set():
+        stopping.set()
+        last_resort = threading.Timer(_HARD_STOP_SECONDS, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
+
+
+def _give_up() -> None:
+    _log.error("service.not_drained")
+    os._exit(1)
 
 
 class _Server(uvicorn.Server):

@@ -51,7 +51,8 @@ def test_the_welcome_series_runs_from_event_to_follow_up(outside: Outside) -> No
     assert outside.open_mail(outside.mails_to("mary@welcome.example")[0])
 
     def everyone_is_through() -> bool:
-        return outside.flow(flow_id)["details"]["completed_count"] == len(people)
+        done: int = outside.flow(flow_id)["details"]["completed_count"]
+        return done == len(people)
 
     wait_until(everyone_is_through, "every run to end")
     members = outside.members(flow_id)

@@ -1,7 +1,8 @@
-"""A world in memory for the exactly-once batch: a log, a database, processes that die and sleep.
+"""A world in memory for the exactly-once batch.
 
-The code under test is the real `Reader`; only what it stands on is replaced. A transaction is atomic
-here, as row locks make it in Postgres: a process can sleep before one or after one, not within.
+The code under test is the real `Reader`; only what it stands on is replaced: the log, the database,
+the publisher. A transaction is atomic here, as row locks make it in Postgres: a process can sleep
+before one or after one, not within.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from aiokafka.errors import KafkaConnectionError
 from libs.chassis import batches, failpoints
 from libs.chassis.batches import Reader
 from libs.chassis.dead_letters import Origin
+from libs.chassis.outages import Backoff
 from libs.chassis.outbox import Chunk, Destination, Said, pack, unpack
 from libs.chassis.positions import Armed
 from libs.chassis.records import Incoming, Outgoing, Received
@@ -181,8 +183,6 @@ async def _breathe() -> None:
 class Positions:
     """`libs.chassis.positions` in memory."""
 
-    Armed = Armed
-
     async def arm(self, tx: Tables, _topic: str, partitions: Sequence[int]) -> dict[int, Armed]:
         armed = {}
         for one in partitions:
@@ -213,8 +213,6 @@ class Positions:
 
 class Outbox:
     """`libs.chassis.outbox` in memory; chunks are packed as in the table."""
-
-    Chunk = Chunk
 
     async def write(self, tx: Tables, said: Iterable[Said]) -> list[Chunk]:
         grouped: dict[tuple[str, Destination], list[tuple[bytes, bytes]]] = {}
@@ -254,7 +252,7 @@ def pretended(world: World, patch: Callable[[Any, str, Any], None]) -> Any:
     patch(batches, "positions", Positions())
     patch(batches, "outbox", Outbox())
     patch(batches, "_COOL_DOWN_SECONDS", -1.0)
-    patch(batches.Backoff, "wait", _no_wait)
+    patch(Backoff, "wait", _no_wait)
     yield world
 
 

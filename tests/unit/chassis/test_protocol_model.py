@@ -191,7 +191,7 @@ ENOUGH = settings(
 
 
 def test_whatever_happens_everything_is_done_exactly_once() -> None:
-    run_state_machine_as_test(Batches, settings=CAREFUL)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Batches, settings=CAREFUL)
 
 
 async def marked_before_acknowledged(self: Any, chunks: Any) -> None:
@@ -214,4 +214,4 @@ def test_a_broken_protocol_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch
     name, broken = MUTANTS[mutant]
     monkeypatch.setattr(Reader, name, broken)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Batches, settings=ENOUGH)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Batches, settings=ENOUGH)
