@@ -6,10 +6,19 @@ as it was sent. Short operator names are accepted and mean the long ones.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType, Scalar
 
@@ -146,18 +155,9 @@ class EmailStep(_Node):
     operator: Annotated[Literal["has_activity", "has_no_activity"], BeforeValidator(_long_name)]
 
 
-def _check_operand_of_custom_field(condition: CustomFieldCondition) -> CustomFieldCondition:
+def _check_needed(condition: CustomFieldCondition) -> CustomFieldCondition:
     _check_operand(condition)
     return condition
-
-
-Condition = Annotated[
-    Annotated[ContactField, AfterValidator(_check_contact_field)]
-    | Annotated[CustomFieldCondition, AfterValidator(_check_operand_of_custom_field)]
-    | ListMembership
-    | EmailStep,
-    Field(discriminator="source"),
-]
 
 
 class Group(_Node):
@@ -168,7 +168,21 @@ class Group(_Node):
     conditions: list["Rule"] = Field(min_length=1)
 
 
-Rule = Annotated[Group | Condition, Field(discriminator="kind")]
+def _which(node: object) -> str | None:
+    """Tell a node apart: a group by its kind, a condition by its source."""
+    read = node.get if isinstance(node, Mapping) else partial(getattr, node)
+    name = read("source" if read("kind", None) == "condition" else "kind", None)
+    return name if isinstance(name, str) else None
+
+
+Rule = Annotated[
+    Annotated[Group, Tag("group")]
+    | Annotated[ContactField, AfterValidator(_check_contact_field), Tag("contact_field")]
+    | Annotated[CustomFieldCondition, AfterValidator(_check_needed), Tag("custom_field")]
+    | Annotated[ListMembership, Tag("list_membership")]
+    | Annotated[EmailStep, Tag("email_step")],
+    Discriminator(_which),
+]
 AnyRule = Group | ContactField | CustomFieldCondition | ListMembership | EmailStep
 
 
@@ -206,7 +220,6 @@ __all__ = [
     "OPERATORS",
     "AnyRule",
     "AudienceRules",
-    "Condition",
     "ContactField",
     "CustomFieldCondition",
     "EmailStep",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -30,6 +31,8 @@ _POLICY = SMTP.clone(max_line_length=998)
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _UNSUBSCRIBE = "unsubscribeOneClickLink"
+_CANNOT_WRITE = (ValueError, LookupError, AttributeError, MessageError)
+"""What the email package raises for addresses and headers it cannot read or write."""
 
 
 class CannotCompose(Exception):  # noqa: N818  (the mail's fault or the contact's, not the program's)
@@ -79,7 +82,7 @@ def compose(
         message.set_content(text)
         message.add_alternative(_with_tracking(body, mail, links), subtype="html")
         written = message.as_bytes()
-    except (ValueError, UnicodeError, IndexError) as error:
+    except _CANNOT_WRITE as error:
         raise CannotCompose(str(error)) from error
     return Letter(content.from_address, str(facts.fields["email"]), written)
 

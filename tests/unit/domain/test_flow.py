@@ -1,0 +1,159 @@
+"""Definitions: what a user may write, what is missing, what starts what, who may enter."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from libs.domain.calendar import MAX_WAIT, duration, read_instant, to_text
+from libs.domain.contact import may_be_mailed
+from libs.domain.enrollment import History, refusal
+from libs.domain.flow import FlowContent
+from libs.domain.matching import TriggerIndex
+from libs.domain.readiness import Inventory, readiness
+from libs.domain.triggers.trigger import Happening
+from tests.support.builders import (
+    FLOW,
+    FOLLOWUP,
+    LIST,
+    NOW,
+    WELCOME,
+    WELCOME_STEPS,
+    WORKSPACE,
+    Json,
+    a_flow,
+    facts,
+)
+
+READY = Inventory({WELCOME: "approved", FOLLOWUP: "approved"}, frozenset({LIST}), {})
+
+
+def content(steps: list[Json] | None = None, **changes: Any) -> FlowContent:
+    trigger = {"type": "added_to_static_list", "list_id": str(LIST)}
+    whole = {"name": "x", "triggers": [trigger], "steps": WELCOME_STEPS if steps is None else steps}
+    return FlowContent.model_validate({**whole, **changes})
+
+
+def wait(**fields: Any) -> Json:
+    return {"step_id": "w", "type": "wait", **fields}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"description": "x" * 1001}, "description"),
+        ({"reentry_policy": "sometimes"}, "reentry_policy"),
+        ({"triggers": [{"type": "contact_created"}] * 26}, "triggers"),
+        ({"steps": [wait(step_id=f"s{number}") for number in range(101)]}, "steps"),
+        ({"settings": {"blob": "x" * 17_000}}, "16 KB"),
+        ({"steps": [wait(duration_amount=0, duration_unit="days")]}, "duration_amount"),
+        ({"steps": [wait(duration_amount=731, duration_unit="days")]}, "730 days"),
+        ({"steps": [wait(duration_amount=10**30, duration_unit="weeks")]}, "730 days"),
+        ({"steps": [wait(duration_amount=1.5, duration_unit="days")]}, "duration_amount"),
+        ({"steps": [wait(step_id="x" * 121)]}, "step_id"),
+        ({"steps": [{"step_id": "d", "type": "drop_from_flow", "next_step_id": "w"}]}, "next_step"),
+        ({"steps": [{"step_id": "d", "type": "teleport"}]}, "teleport"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_malformed_content_is_refused(changes: Json, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        content(**changes)
+
+
+def test_the_seeds_example_is_ready() -> None:
+    found = readiness(content(), READY)
+    assert (found.ready, found.warnings) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("flow", "inventory", "missing"),
+    [
+        (content(), replace(READY, emails={WELCOME: "draft", FOLLOWUP: "approved"}),
+         "flow_nodes.0.email_approval"),
+        (content(), replace(READY, emails={WELCOME: "approved"}), "flow_nodes.3.email_id"),
+        (content(), replace(READY, lists=frozenset()), "triggers.0.list_id"),
+        (content([]), READY, "flow_nodes"),
+        (content([wait()]), READY, "flow_nodes.0.wait"),
+        (content([{"step_id": "s", "type": "send_email"}]), READY, "flow_nodes.0.email_id"),
+        (content([{"step_id": "c", "type": "condition_check"}]), READY, "flow_nodes.0.condition"),
+        (content([wait(duration_amount=1, duration_unit="days", next_step_id="gone")]), READY,
+         "flow_nodes.0.next_step_id"),
+        (content([{**WELCOME_STEPS[0], "next_step_id": "send-welcome"}]), READY,
+         "flow_nodes.0.cycle"),
+        (content([WELCOME_STEPS[2]]), READY, "flow_nodes.0.condition"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(flow: FlowContent, inventory: Inventory, missing: str) -> None:
+    assert missing in readiness(flow, inventory).missing
+
+
+def test_a_circle_with_a_wait_is_allowed_and_strays_are_pointed_out() -> None:
+    circle = [
+        wait(duration_amount=1, duration_unit="days", next_step_id="s"),
+        {**WELCOME_STEPS[0], "step_id": "s", "next_step_id": "w"},
+        {"step_id": "stray", "type": "drop_from_flow"},
+    ]
+    found = readiness(content(circle, triggers=[]), READY)
+    assert found.ready
+    assert found.warnings == ("triggers", "flow_nodes.2.unreachable")
+
+
+def test_the_index_finds_by_event_and_list() -> None:
+    index = TriggerIndex()
+    created = a_flow(flow_id=UUID(int=5), triggers=[{"type": "contact_created"}])
+    index.put(a_flow())
+    index.put(created)
+
+    def started(kind: str, **data: Any) -> list[UUID]:
+        happening = Happening(WORKSPACE, kind, data)
+        return [match.flow.flow_id for match in index.started_by(happening)]
+
+    assert started("list.contact_added", list_id=LIST) == [FLOW]
+    assert started("list.contact_added", list_id=UUID(int=8)) == []
+    assert started("list.contact_removed", list_id=LIST) == []
+    assert started("contact.created") == [UUID(int=5)]
+    elsewhere = Happening(UUID(int=99), "contact.created", {})
+    assert list(index.started_by(elsewhere)) == [], "another workspace's events start nothing"
+    index.put(a_flow(version=2, status="paused"))
+    assert started("list.contact_added", list_id=LIST) == []
+    index.put(a_flow(version=3, triggers=[{"type": "contact_created"}]))
+    assert sorted(started("contact.created")) == [FLOW, UUID(int=5)]
+
+
+def test_refusals_in_their_order() -> None:
+    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "is_empty"}
+    flow = a_flow(reentry_policy="no_reentry", disqualification_rules=rule)
+    inside, before = History(inside=True, runs=1), History(runs=1)
+    assert refusal(a_flow(status="paused"), None, inside, NOW) == "flow_not_active"
+    assert refusal(flow, None, inside, NOW) == "contact_not_found"
+    assert refusal(flow, facts(), inside, NOW) == "already_in_flow"
+    assert refusal(flow, facts(), before, NOW) == "reentry_denied"
+    assert refusal(flow, facts(), History(), NOW) == "contact_disqualified"
+    assert refusal(flow, facts(city="Rome"), History(), NOW) is None
+    assert refusal(a_flow(), facts(), before, NOW) is None, "re-entry is allowed by default"
+
+
+def test_consent() -> None:
+    fields: Json = {"email": "a@b.c"}
+    assert may_be_mailed(fields, operational=False) is None
+    assert may_be_mailed({}, operational=True) == "no_address"
+    assert may_be_mailed({**fields, "unsubscribed": True}, operational=False) == "unsubscribed"
+    off = {**fields, "marketingEmailSubscribed": False}
+    assert may_be_mailed(off, operational=False) == "unsubscribed"
+    assert may_be_mailed(off, operational=True) is None
+    invalid = {**fields, "marketingEmailInvalid": True}
+    assert may_be_mailed(invalid, operational=True) == "address_invalid"
+
+
+def test_instants() -> None:
+    assert to_text(NOW) == "2026-07-02T09:00:00.000Z"
+    assert read_instant("2026-07-02T11:00:00+02:00") == NOW
+    assert read_instant("2026-07-02T09:00:00") == NOW
+    assert read_instant("tomorrow") is None
+    assert duration(2, "weeks").days == 14
+    assert MAX_WAIT.days == 730
