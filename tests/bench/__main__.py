@@ -7,7 +7,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -144,21 +144,19 @@ async def _servers(folder: Path) -> AsyncIterator[tuple[Kafka, Postgres]]:
         postgres.stop("immediate")
 
 
-async def main() -> None:
-    configure_logs("bench", "console", "error")
+async def measure(folder: Path) -> None:
+    async with _servers(folder) as (kafka, postgres):
+        bench_walk()
+        await bench_batches(kafka, postgres)
+        await bench_timers(postgres)
+        await asyncio.to_thread(bench_journeys, kafka, folder / "stack")
+
+
+def main() -> None:
+    configure_logs("bench", "console", "critical")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        async with _servers(folder) as (kafka, postgres):
-            bench_walk()
-            on_servers: list[Callable[[], Awaitable[None]]] = [
-                lambda: bench_batches(kafka, postgres),
-                lambda: bench_timers(postgres),
-                lambda: asyncio.to_thread(bench_journeys, kafka, folder / "stack"),
-            ]
-            for measure in on_servers:
-                await measure()
+        asyncio.run(measure(Path(name)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
