@@ -49,6 +49,11 @@ class TopicSpec(Protocol):
         """How long records are kept; -1 for ever."""
         ...
 
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest batch of records it takes."""
+        ...
+
 
 class WrongPartitionCount(Exception):  # noqa: N818  (a fact, not a fault of the program)
     """A topic exists with another number of partitions than this installation was given."""
@@ -111,6 +116,7 @@ async def _create(
                 topic_configs={
                     "cleanup.policy": topic.cleanup_policy,
                     "retention.ms": str(topic.retention_ms),
+                    "max.message.bytes": str(topic.max_message_bytes),
                 },
             )
             for topic in topics

@@ -46,6 +46,11 @@ class AboutContact(Message):
         """The contact's id."""
         return str(self.contact_id)
 
+    @property
+    def contact_key(self) -> tuple[UUID, UUID]:
+        """Workspace and contact: what a contact is known by, so that no tenant meets another's."""
+        return self.workspace_id, self.contact_id
+
 
 def derived_id(*parts: object) -> UUID:
     """Make the id of a message from what caused it, so that doing it again gives the same id."""

@@ -80,6 +80,11 @@ class Membership:
     sequence: int = 0
 
     @property
+    def contact_key(self) -> tuple[UUID, UUID]:
+        """Workspace and contact: what a contact is known by."""
+        return self.workspace_id, self.contact_id
+
+    @property
     def is_live(self) -> bool:
         """True until it has completed or was dropped."""
         return self.status in (MembershipStatus.ACTIVE, MembershipStatus.WAITING)

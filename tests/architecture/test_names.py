@@ -38,7 +38,8 @@ def test_the_deployed_topics_are_the_ones_in_the_code() -> None:
         partitions = topic.partitions or "default"
         row = (
             f"- {{name: {topic.name}, partitions: {partitions}, "
-            f"cleanup_policy: {topic.cleanup_policy}, retention_ms: {topic.retention_ms}}}"
+            f"cleanup_policy: {topic.cleanup_policy}, retention_ms: {topic.retention_ms}, "
+            f"max_message_bytes: {topic.max_message_bytes}}}"
         )
         assert row in listed, f"deploy/topics.yaml lacks: {row}"
 

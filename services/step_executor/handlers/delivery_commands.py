@@ -15,6 +15,7 @@ from libs.contracts.flow_definitions import EmailContent
 from libs.domain.contact import Facts, may_be_mailed
 from services.step_executor.deliveries.compose import CannotCompose, Links, compose
 from services.step_executor.store import contacts, definitions, deliveries
+from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
 from services.step_executor.use_cases.finish import finished
 
@@ -27,7 +28,7 @@ async def plan(
     What cannot or must not be sent is over at once, and the membership goes on.
     """
     sends = [(one, one.message) for one in batch if isinstance(one.message, SendEmail)]
-    facts = await contacts.read(tx, {command.contact_id for _, command in sends})
+    facts = await contacts.read(tx, {command.contact_key for _, command in sends})
     emails = await definitions.emails(tx, {command.email_id for _, command in sends})
     now = clock.now()
     planned = [
@@ -47,12 +48,12 @@ async def plan(
 def _plan(
     received: Received[DeliveryCommand],
     command: SendEmail,
-    known: tuple[dict[UUID, Facts], dict[UUID, EmailContent]],
+    known: tuple[dict[ContactKey, Facts], dict[UUID, EmailContent]],
     links: Links,
     now: datetime,
 ) -> Planned:
     all_facts, emails = known
-    facts, content = all_facts.get(command.contact_id), emails.get(command.email_id)
+    facts, content = all_facts.get(command.contact_key), emails.get(command.email_id)
     shard = received.partition
     if facts is None:
         return Planned(command, shard, None, "skipped", "contact_not_found")

@@ -22,6 +22,7 @@ from libs.contracts.step_commands import (
 )
 from libs.domain.flow import Flow
 from services.step_executor.store import contacts, memberships
+from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.apply_flow import apply_flow, concerns_everyone
 from services.step_executor.use_cases.enroll import enroll, membership_id_for, remove
@@ -69,14 +70,14 @@ async def _read(
     known = await flows.read(tx, wanted)
     changes = [one for one in messages if isinstance(one, ApplyFlow) and one.flow_id in known]
     pages = {one.id: await _page(tx, one, known[one.flow_id], members_per_page) for one in changes}
-    contact_ids = {one.contact_id for one in messages if isinstance(one, AboutContact)}
-    contact_ids |= {contact_id for page in pages.values() for _, contact_id in page}
-    found = await memberships.read(tx, contact_ids, _named(messages))
+    people = {one.contact_key for one in messages if isinstance(one, AboutContact)}
+    people |= {contact for page in pages.values() for _, contact in page}
+    found = await memberships.read(tx, people, _named(messages))
     known |= await flows.read(tx, {member.flow_id for member in found} - known.keys())
     pairs = {(one.flow_id, one.contact_id) for one in messages if isinstance(one, Enroll)}
     return Workbench(
         now=now,
-        facts=await contacts.read(tx, contact_ids),
+        facts=await contacts.read(tx, people),
         members={member.membership_id: member for member in found},
         flows=known,
         runs=await memberships.history(tx, pairs),
@@ -86,7 +87,7 @@ async def _read(
 
 async def _page(
     tx: Transaction, command: ApplyFlow, flow: Flow, at_most: int
-) -> list[tuple[UUID, UUID]]:
+) -> list[tuple[UUID, ContactKey]]:
     place = (command.partition, command.flow_id, command.after)
     return await memberships.page(tx, *place, everyone=concerns_everyone(flow), at_most=at_most)
 

@@ -12,11 +12,12 @@ CREATE TABLE email_definition (
 
 -- What is known of each contact, as its events tell it.
 CREATE TABLE contact (
-    contact_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
     fields jsonb NOT NULL,
     custom_fields jsonb NOT NULL,
-    lists uuid[] NOT NULL
+    lists uuid[] NOT NULL,
+    PRIMARY KEY (workspace_id, contact_id)
 ) WITH (fillfactor = 80);
 
 -- One contact's one run through one flow. The states are drawn in libs/domain/membership.py.
@@ -54,7 +55,7 @@ CREATE TABLE membership (
     -- One cause enrolls a contact into a flow at most once.
     CONSTRAINT one_enrollment_per_cause UNIQUE (flow_id, contact_id, source_id)
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX one_live_membership_per_flow ON membership (contact_id, flow_id)
+CREATE UNIQUE INDEX one_live_membership_per_flow ON membership (workspace_id, contact_id, flow_id)
  WHERE ended_at IS NULL;
 CREATE INDEX live_memberships_of_flow ON membership (flow_id, shard, membership_id)
  WHERE ended_at IS NULL;

@@ -7,34 +7,42 @@ from libs.chassis.postgres import Transaction, queries_beside
 from libs.domain.contact import Facts
 
 queries = queries_beside(__file__)
+ContactKey = tuple[UUID, UUID]
+"""Workspace and contact."""
 
 
-async def read(tx: Transaction, contact_ids: Iterable[UUID]) -> dict[UUID, Facts]:
+async def read(tx: Transaction, keys: Iterable[ContactKey]) -> dict[ContactKey, Facts]:
     """Give the facts about these contacts; unknown ones are left out."""
-    rows = queries.read(tx, contact_ids=list(contact_ids))
     return {
-        row["contact_id"]: Facts(
+        (row["workspace_id"], row["contact_id"]): Facts(
             row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
         )
-        async for row in rows
+        async for row in queries.read(tx, **_columns(keys))
     }
 
 
-async def write(tx: Transaction, changed: Mapping[UUID, tuple[UUID, Facts | None]]) -> None:
-    """Write contacts, each with its workspace; None forgets one."""
+async def write(tx: Transaction, changed: Mapping[ContactKey, Facts | None]) -> None:
+    """Write contacts; None forgets one."""
     rows = [
         {
-            "contact_id": str(contact_id),
             "workspace_id": str(workspace_id),
+            "contact_id": str(contact_id),
             "fields": dict(facts.fields),
             "custom_fields": dict(facts.custom_fields),
             "lists": [str(list_id) for list_id in facts.lists],
         }
-        for contact_id, (workspace_id, facts) in changed.items()
+        for (workspace_id, contact_id), facts in changed.items()
         if facts is not None
     ]
-    gone = [contact_id for contact_id, (_, facts) in changed.items() if facts is None]
     if rows:
         await queries.write(tx, rows=rows)
-    if gone:
-        await queries.forget(tx, contact_ids=gone)
+    if gone := [key for key, facts in changed.items() if facts is None]:
+        await queries.forget(tx, **_columns(gone))
+
+
+def _columns(keys: Iterable[ContactKey]) -> dict[str, list[UUID]]:
+    listed = list(keys)
+    return {
+        "workspace_ids": [workspace_id for workspace_id, _ in listed],
+        "contact_ids": [contact_id for _, contact_id in listed],
+    }

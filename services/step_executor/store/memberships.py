@@ -13,6 +13,8 @@ from libs.domain.membership import Membership, MembershipStatus
 from libs.domain.situation import Occurrence
 
 queries = queries_beside(__file__)
+ContactKey = tuple[UUID, UUID]
+"""Workspace and contact."""
 _OCCURRENCE: TypeAdapter[Occurrence] = TypeAdapter(Occurrence)
 
 
@@ -30,10 +32,16 @@ class NewMember:
 
 
 async def read(
-    tx: Transaction, contact_ids: Iterable[UUID], membership_ids: Iterable[UUID]
+    tx: Transaction, contacts: Iterable[ContactKey], membership_ids: Iterable[UUID]
 ) -> list[Membership]:
     """Give the live memberships of some contacts, and some memberships whatever their state."""
-    rows = queries.read(tx, contact_ids=list(contact_ids), membership_ids=list(membership_ids))
+    keys = list(contacts)
+    rows = queries.read(
+        tx,
+        workspace_ids=[workspace_id for workspace_id, _ in keys],
+        contact_ids=[contact_id for _, contact_id in keys],
+        membership_ids=list(membership_ids),
+    )
     return [_membership(row) async for row in rows]
 
 
@@ -51,12 +59,12 @@ async def history(
 
 async def page(
     tx: Transaction, shard: int, flow_id: UUID, after: UUID, *, everyone: bool, at_most: int
-) -> list[tuple[UUID, UUID]]:
+) -> list[tuple[UUID, ContactKey]]:
     """Give (membership, contact) of some live members of a flow in a shard, in order."""
     rows = queries.page(
         tx, shard=shard, flow_id=flow_id, after=after, everyone=everyone, at_most=at_most
     )
-    return [(row["membership_id"], row["contact_id"]) async for row in rows]
+    return [(row["membership_id"], (row["workspace_id"], row["contact_id"])) async for row in rows]
 
 
 async def enter(tx: Transaction, members: Sequence[NewMember]) -> None:

@@ -1,8 +1,10 @@
--- name: read(contact_ids, membership_ids)
+-- name: read(workspace_ids, contact_ids, membership_ids)
 -- The live memberships of these contacts, and these memberships whatever their state.
-SELECT *
+SELECT membership.*
   FROM membership
- WHERE contact_id = ANY (:contact_ids::uuid[]) AND ended_at IS NULL
+  JOIN unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
+ USING (workspace_id, contact_id)
+ WHERE membership.ended_at IS NULL
  UNION
 SELECT *
   FROM membership
@@ -20,7 +22,7 @@ SELECT wanted.flow_id, wanted.contact_id, count(*) AS runs
 
 -- name: page(shard, flow_id, after, everyone, at_most)
 -- Some live members of a flow in one shard, in order of their ids: the parked ones, or everyone.
-SELECT membership_id, contact_id
+SELECT membership_id, workspace_id, contact_id
   FROM membership
  WHERE flow_id = :flow_id
    AND shard = :shard

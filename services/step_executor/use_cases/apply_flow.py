@@ -33,7 +33,7 @@ def concerns_everyone(flow: Flow) -> bool:
 def _in_line(bench: Workbench, flow: Flow, member: Membership) -> Walked | None:
     if reason := _ENDINGS.get(flow.status):
         return drop(member, reason, bench.now)
-    facts = bench.facts_of(member.contact_id)
+    facts = bench.facts_of(member.contact_key)
     if flow.disqualifies(facts, bench.now):
         return drop(member, "disqualified", bench.now)
     if flow.status is FlowStatus.ACTIVE and member.parked is not None:

@@ -23,9 +23,9 @@ def enroll(bench: Workbench, received: Received[Enroll]) -> None:
     if already is not None:
         _reply(bench, received, None, already)
         return
-    inside = bench.live_member(command.flow_id, command.contact_id) is not None
+    inside = bench.live_member(command.flow_id, command.contact_key) is not None
     history = History(inside, bench.runs.get((command.flow_id, command.contact_id), 0))
-    facts = bench.facts.get(command.contact_id)
+    facts = bench.facts.get(command.contact_key)
     reason = refusal(flow, facts, history, bench.now)
     if reason is not None or facts is None:
         _refuse(bench, received, reason or "contact_not_found")
@@ -39,7 +39,7 @@ def remove(bench: Workbench, received: Received[Remove]) -> None:
     """Drop the contact's current run, if there is one, and answer."""
     command = received.message
     bench.flow(command.flow_id, command.min_flow_version)
-    member = bench.live_member(command.flow_id, command.contact_id)
+    member = bench.live_member(command.flow_id, command.contact_key)
     if member is None:
         _reply(bench, received, "not_in_flow", None)
         return
@@ -68,6 +68,9 @@ def _newcomer(bench: Workbench, command: Enroll) -> Membership:
 
 def _refuse(bench: Workbench, received: Received[Enroll], reason: str) -> None:
     command = received.message
+    _reply(bench, received, reason, None)
+    if command.reply and reason == "contact_not_found":
+        return  # the caller knows the contact and asks again: we are only a moment behind
     refused = EnrollmentRefused(
         id=derived_id("refused", command.id),
         time=bench.now,
@@ -79,7 +82,6 @@ def _refuse(bench: Workbench, received: Received[Enroll], reason: str) -> None:
         reason=reason,
     )
     bench.say(received, refused)
-    _reply(bench, received, reason, None)
 
 
 def _reply(

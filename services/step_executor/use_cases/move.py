@@ -59,5 +59,5 @@ def _move(
         STALE.labels(received.message.type).inc()
         return
     flow = bench.flow(member.flow_id, 1)
-    facts = bench.facts_of(member.contact_id)
+    facts = bench.facts_of(member.contact_key)
     bench.apply(received, walk(flow, member, facts, occurrence, bench.now))

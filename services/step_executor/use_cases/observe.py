@@ -55,7 +55,8 @@ def observe(bench: Workbench, received: Received[Observe]) -> None:
         return
     if isinstance(event, EmailEvent):
         _note(bench, received, event)
-    bench.know(event.workspaceid, _facts_after(event, bench.facts_of(event.subject)))
+    contact = received.message.contact_key
+    bench.know(contact, _facts_after(event, bench.facts_of(contact)))
     _drop_disqualified(bench, received)
 
 
@@ -86,10 +87,10 @@ def _with_fields(facts: Facts, data: Fields, at: datetime) -> Facts:
 
 
 def _delete(bench: Workbench, received: Received[Observe]) -> None:
-    contact_id = received.message.contact_id
-    for member in bench.live_members_of(contact_id):
+    contact = received.message.contact_key
+    for member in bench.live_members_of(contact):
         bench.apply(received, drop(member, "contact_deleted", bench.now))
-    bench.forget(received.message.workspace_id, contact_id)
+    bench.forget(contact)
 
 
 def _note(bench: Workbench, received: Received[Observe], event: EmailEvent) -> None:
@@ -98,7 +99,7 @@ def _note(bench: Workbench, received: Received[Observe], event: EmailEvent) -> N
     member = bench.members.get(where.membership_id) if where.membership_id else None
     if metric is None or member is None or where.step_id is None:
         return
-    if member.contact_id != event.subject:
+    if member.contact_key != received.message.contact_key:
         return
     noted = member.note(where.step_id, metric, event.time)
     if noted is not member:
@@ -112,8 +113,9 @@ def _with_trail(member: Membership, event: EmailEvent, metric: EmailMetric) -> W
 
 
 def _drop_disqualified(bench: Workbench, received: Received[Observe]) -> None:
-    facts = bench.facts_of(received.message.contact_id)
-    for member in bench.live_members_of(facts.contact_id):
+    contact = received.message.contact_key
+    facts = bench.facts_of(contact)
+    for member in bench.live_members_of(contact):
         flow = bench.flows.get(member.flow_id)
         if flow and flow.disqualifies(facts, bench.now):
             bench.apply(received, drop(member, "disqualified", bench.now))

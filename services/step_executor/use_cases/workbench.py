@@ -20,6 +20,7 @@ from libs.domain.flow import Flow
 from libs.domain.membership import Membership
 from libs.domain.walk import Walked
 from services.step_executor.store import contacts, memberships
+from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.memberships import NewMember
 from services.step_executor.use_cases.messages import messages_of
 
@@ -29,7 +30,7 @@ class Workbench:
     """The contacts, memberships and flows a batch is about, and what has become of them."""
 
     now: datetime
-    facts: dict[UUID, Facts]
+    facts: dict[ContactKey, Facts]
     members: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     runs: dict[tuple[UUID, UUID], int]
@@ -37,15 +38,15 @@ class Workbench:
     outgoing: list[Outgoing] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _new: dict[UUID, NewMember] = field(default_factory=dict)
-    _changed_contacts: dict[UUID, UUID] = field(default_factory=dict)
-    _live: defaultdict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    _changed_contacts: set[ContactKey] = field(default_factory=set)
+    _live: defaultdict[ContactKey, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         """Remember how everything was found."""
         self._found = dict(self.members)
         for member in self.members.values():
             if member.is_live:
-                self._live[member.contact_id].add(member.membership_id)
+                self._live[member.contact_key].add(member.membership_id)
 
     def flow(self, flow_id: UUID, min_version: int) -> Flow:
         """Give a flow.
@@ -58,28 +59,28 @@ class Workbench:
             raise NotYet(f"flow {flow_id} version {min_version} has not arrived")
         return flow
 
-    def live_members_of(self, contact_id: UUID) -> list[Membership]:
+    def live_members_of(self, contact: ContactKey) -> list[Membership]:
         """Give the live memberships of a contact."""
-        return [self.members[one] for one in sorted(self._live[contact_id])]
+        return [self.members[one] for one in sorted(self._live[contact])]
 
-    def live_member(self, flow_id: UUID, contact_id: UUID) -> Membership | None:
+    def live_member(self, flow_id: UUID, contact: ContactKey) -> Membership | None:
         """Give the live membership of a contact in a flow, if there is one."""
-        inside = (one for one in self.live_members_of(contact_id) if one.flow_id == flow_id)
+        inside = (one for one in self.live_members_of(contact) if one.flow_id == flow_id)
         return next(inside, None)
 
-    def facts_of(self, contact_id: UUID) -> Facts:
+    def facts_of(self, contact: ContactKey) -> Facts:
         """Give what is known of a contact, which may be nothing."""
-        return self.facts.get(contact_id) or Facts(contact_id)
+        return self.facts.get(contact) or Facts(contact[1])
 
-    def know(self, workspace_id: UUID, facts: Facts) -> None:
+    def know(self, contact: ContactKey, facts: Facts) -> None:
         """Remember a contact as it is now."""
-        self.facts[facts.contact_id] = facts
-        self._changed_contacts[facts.contact_id] = workspace_id
+        self.facts[contact] = facts
+        self._changed_contacts.add(contact)
 
-    def forget(self, workspace_id: UUID, contact_id: UUID) -> None:
+    def forget(self, contact: ContactKey) -> None:
         """Forget a contact."""
-        self.facts.pop(contact_id, None)
-        self._changed_contacts[contact_id] = workspace_id
+        self.facts.pop(contact, None)
+        self._changed_contacts.add(contact)
 
     def enter(self, received: Received[Any], source_id: str, walked: Walked) -> None:
         """Take in a new membership."""
@@ -96,7 +97,7 @@ class Workbench:
         if member.membership_id in self._new:
             new = self._new[member.membership_id]
             self._new[member.membership_id] = replace(new, membership=member)
-        live = self._live[member.contact_id]
+        live = self._live[member.contact_key]
         (live.add if member.is_live else live.discard)(member.membership_id)
         self.say(received, *messages_of(walked))
 
@@ -106,10 +107,7 @@ class Workbench:
 
     async def save(self, tx: Transaction) -> None:
         """Write everything that changed."""
-        changed = {
-            contact_id: (workspace_id, self.facts.get(contact_id))
-            for contact_id, workspace_id in self._changed_contacts.items()
-        }
+        changed = {contact: self.facts.get(contact) for contact in self._changed_contacts}
         await contacts.write(tx, changed)
         await memberships.move(tx, list(self._moved()))
         await memberships.enter(tx, list(self._new.values()))

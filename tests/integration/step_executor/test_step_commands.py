@@ -233,3 +233,15 @@ async def test_nothing_is_stuck_and_what_is_would_be_seen(executor: Executor) ->
     await executor.act(finish(member))
     assert await memberships.stuck(executor.pool, NOW) == 0
     assert await memberships.stuck(executor.pool, NOW + timedelta(days=4)) == 1
+
+
+async def test_the_same_contact_id_in_two_workspaces_is_two_contacts(executor: Executor) -> None:
+    await executor.act(created(), enroll())
+    elsewhere = {**cloud(), "workspaceid": uuid4()}
+    stranger = Observe(
+        **{**envelope(), "workspace_id": elsewhere["workspaceid"]},
+        event=ContactDeleted.model_validate(elsewhere),
+    )
+    assert await executor.act(stranger) == []
+    (member,) = await executor.rows()
+    assert member["ended_at"] is None
