@@ -9,9 +9,12 @@ import pytest
 from libs.chassis import failpoints
 from libs.chassis.postgres import Pool, open_pool
 from libs.local.kafka import Kafka
+from libs.local.outside import Outside
 from libs.local.postgres import Postgres
-from tests.support.brokers import broker_for_tests, is_real
+from libs.local.stack import Stack, running
+from tests.support.brokers import PARTITIONS, broker_for_tests, is_real
 
+DAY_IN_SECONDS = 8
 _used: dict[str, str] = {}
 _skipped: list[str] = []
 
@@ -46,6 +49,24 @@ def database(postgres: Postgres) -> str:
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     async with open_pool(database) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def stack(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack: real processes, a clock on which a day lasts some seconds.
+
+    There is one for all tests: two on one broker would be members of the same groups.
+    """
+    folder = tmp_path_factory.mktemp("stack")
+    speed = 86_400 / DAY_IN_SECONDS
+    with running(Stack(folder, kafka=kafka, clock_speed=speed, partitions=PARTITIONS)) as started:
+        yield started
+
+
+@pytest.fixture
+def outside(stack: Stack) -> Iterator[Outside]:
+    with Outside(stack) as opened:
         yield opened
 
 

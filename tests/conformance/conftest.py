@@ -6,9 +6,6 @@ import httpx
 import pytest
 
 from libs.local.stack import Stack
-from tests.end_to_end.conftest import stack
-
-__all__ = ["api", "stack"]
 
 
 @pytest.fixture
