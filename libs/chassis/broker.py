@@ -15,7 +15,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.structs import OffsetAndMetadata
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.annotations import KafkaMessage as Annotated
+from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.specification import AsyncAPI
 
@@ -221,7 +221,7 @@ class Broker:
     ) -> Subscription:
         """Let a reader take the batches of its topic, as a member of its service's group."""
 
-        async def take(body: Any, message: Annotated) -> None:  # noqa: ARG001  (for AsyncAPI)
+        async def take(body: Any, message: KafkaMessage) -> None:  # noqa: ARG001  (for AsyncAPI)
             await reader.take(message.incoming)  # type: ignore[attr-defined]
 
         _carry(take, message_type)
@@ -236,7 +236,7 @@ class Broker:
         For answers that only those who wait for them need: `heard` gets each batch's messages.
         """
 
-        async def take(body: Any, message: Annotated) -> None:  # noqa: ARG001  (for AsyncAPI)
+        async def take(body: Any, message: KafkaMessage) -> None:  # noqa: ARG001  (for AsyncAPI)
             heard([one.message for one in message.incoming if one.fault is None])  # type: ignore[attr-defined]
 
         _carry(take, message_type)

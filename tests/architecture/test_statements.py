@@ -44,7 +44,7 @@ def test_every_statement_is_named_described_and_used(path: Path) -> None:
     names = [match[1] for match in _NAME.finditer(sql)]
     assert sql.count("-- name:") == len(names), "a statement lacks its parameter list"
     for name in names:
-        assert f"queries.{name}(" in code, f"{name} is not called by its store"
+        assert re.search(rf"queries\.{name}\b", code), f"{name} is not called by its store"
         after = sql.split(f"-- name: {name}(")[1].split("\n", 2)[1]
         assert after.startswith("-- "), f"{name} has no description"
 

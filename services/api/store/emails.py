@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from libs.chassis.postgres import Pool, Transaction, queries_beside
+from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
 EmailStatus = Literal["draft", "approved"]
@@ -65,9 +66,8 @@ async def page(
     pool: Pool, workspace_id: UUID, at_most: int, skip: int
 ) -> tuple[list[StoredEmail], int]:
     """Give one page of mails, and how many there are."""
-    query = queries.page(pool, workspace_id=workspace_id, at_most=at_most, skip=skip)
-    rows = [dict(row) async for row in query]
-    total = rows[0]["total"] if rows else 0
+    query = {"workspace_id": workspace_id, "at_most": at_most, "skip": skip}
+    rows, total = await read_page(queries.page, pool, query)
     for row in rows:
         del row["total"]
     return [StoredEmail(**row) for row in rows], total

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.chassis.postgres import Pool, Transaction, queries_beside
 from libs.domain.flow import FlowStatus
+from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
 Content = dict[str, Any]
@@ -83,8 +84,8 @@ async def change(tx: Transaction, flow: StoredFlow, change: Change) -> StoredFlo
 
 async def page(pool: Pool, **query: Any) -> tuple[list[StoredFlow], int]:
     """Give one page of flows, and how many there are."""
-    rows = [row async for row in queries.page(pool, **query)]
-    return [_flow(row) for row in rows], rows[0]["total"] if rows else 0
+    rows, total = await read_page(queries.page, pool, query)
+    return [_flow(row) for row in rows], total
 
 
 async def naming_email(tx: Transaction, workspace_id: UUID, email_id: UUID) -> Sequence[UUID]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.chassis.postgres import Pool, Transaction, queries_beside
+from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
 
@@ -91,8 +92,8 @@ async def counts(pool: Pool, flow_ids: Iterable[UUID]) -> dict[UUID, Counts]:
 
 async def page(pool: Pool, **query: Any) -> tuple[list[Member], int]:
     """Give one page of memberships with their timelines, and how many there are."""
-    rows = [row async for row in queries.page(pool, **query)]
-    return await _members(pool, rows), rows[0]["total"] if rows else 0
+    rows, total = await read_page(queries.page, pool, query)
+    return await _members(pool, rows), total
 
 
 async def read(pool: Pool, workspace_id: UUID, flow_id: UUID, membership_id: UUID) -> Member | None:
@@ -105,8 +106,7 @@ async def read(pool: Pool, workspace_id: UUID, flow_id: UUID, membership_id: UUI
 
 async def refusals(pool: Pool, **query: Any) -> tuple[list[dict[str, Any]], int]:
     """Give one page of refusals, and how many there are."""
-    rows = [dict(row) async for row in queries.refusals(pool, **query)]
-    return rows, rows[0]["total"] if rows else 0
+    return await read_page(queries.refusals, pool, query)
 
 
 async def _members(pool: Pool, rows: Sequence[Any]) -> list[Member]:

@@ -147,6 +147,8 @@ def test_flows_are_listed(api: httpx.Client) -> None:
     answer = api.get("/v1/email-flows", params=asked).json()
     assert [flow["name"] for flow in answer["flows"]] == [f"{tag} 0", f"{tag} 1"]
     assert answer["pagination"] == {"page": 1, "limit": 2, "total": 3, "total_pages": 2}
+    beyond = api.get("/v1/email-flows", params={**asked, "page": 9}).json()
+    assert (beyond["flows"], beyond["pagination"]["total"]) == ([], 3)
     assert code(api.get("/v1/email-flows", params={"limit": 0})) == (400, "invalid_request")
     assert code(api.get("/v1/email-flows", params={"status": "odd"})) == (400, "invalid_request")
 
