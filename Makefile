@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore:XDG_RUNTIME_DIR
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export KAFKA MILLRACE_CLOCK_SPEED MILLRACE_PARTITIONS
 
 .PHONY: help demo up down test lint bench clean
 

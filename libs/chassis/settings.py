@@ -19,7 +19,9 @@ class ServiceSettings(BaseSettings):
     `MILLRACE_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MILLRACE_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     database_url: Annotated[PostgresDsn, Field(validation_alias="DATABASE_URL")]
     kafka_bootstrap_servers: Annotated[
