@@ -29,7 +29,7 @@ import structlog
 from libs.chassis import failpoints, metrics, outbox, positions
 from libs.chassis.dead_letters import Origin, dead_letter, reason_for
 from libs.chassis.logs import logger
-from libs.chassis.outages import Backoff, NotYet, is_outage
+from libs.chassis.outages import Backoff, NotPublished, NotYet, is_outage
 from libs.chassis.positions import Armed
 from libs.chassis.postgres import Pool, Transaction, transaction
 from libs.chassis.publisher import Publisher
@@ -146,8 +146,7 @@ class Reader(Generic[M]):
                 self._lose(fenced.partitions)
                 return False
             except Exception as error:
-                if is_outage(error):
-                    self._put_off(error, {one.partition for one in armed})
+                self._put_off(error, {one.partition for one in armed})
                 raise
         return True
 
@@ -346,10 +345,19 @@ class Reader(Generic[M]):
         self.last_progress = time.monotonic()
 
     async def _publish(self, chunks: Sequence[outbox.Chunk]) -> None:
-        if chunks:
+        """Publish what is committed. Whatever goes wrong, nothing later may be sent before it.
+
+        Raises:
+            NotPublished: If it was not acknowledged; the partitions must be armed again.
+        """
+        if not chunks:
+            return
+        try:
             sent = await self._publisher.publish_chunks(chunks)
-            failpoints.reach("after_acknowledgement")
-            self._acknowledged.update(sent)
+        except Exception as error:
+            raise NotPublished(repr(error)) from error
+        failpoints.reach("after_acknowledgement")
+        self._acknowledged.update(sent)
 
     async def _remember_acknowledgements(self) -> None:
         """Note lazily what Kafka has: a crash before it only makes the next owner send again."""

@@ -24,9 +24,13 @@ class NotYet(Exception):  # noqa: N818  (it says what is the case, and passes by
     """Something this work needs has not arrived here yet; the same work will succeed later."""
 
 
+class NotPublished(Exception):  # noqa: N818  (a fact; the outbox still has what was to be sent)
+    """What was committed could not be published. Arming sends it again, in order."""
+
+
 def is_outage(error: BaseException) -> bool:
     """True if the same work may well succeed later, without anyone changing it."""
-    return isinstance(error, (*_TEMPORARY, NotYet))
+    return isinstance(error, (*_TEMPORARY, NotYet, NotPublished))
 
 
 class Backoff:

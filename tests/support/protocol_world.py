@@ -128,6 +128,9 @@ class Process:
         if self.fail == where:
             self.fail = None
             raise KafkaConnectionError(where)
+        if self.fail == f"{where}, oddly":
+            self.fail = None
+            raise AssertionError(where)
 
 
 class World:

@@ -118,9 +118,9 @@ class Batches(RuleBasedStateMachine):
         finally:
             failpoints.forget()
 
-    @rule(number=PROCESSES, where=st.sampled_from(("commit", "publish")))
+    @rule(number=PROCESSES, where=st.sampled_from(("commit", "publish", "publish, oddly")))
     def stumble(self, number: int, where: str) -> None:
-        """The answer to a commit is lost, or Kafka goes away in the middle of publishing."""
+        """The answer to a commit is lost, or publishing fails in the middle, in whatever way."""
         self.tend(number)
         self.process(number).fail = where
         self.deliver(number, 3)
