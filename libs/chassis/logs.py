@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+_NOISY = ("aiokafka", "faststream", "uvicorn", "httpx", "asyncio")
+
 
 def configure_logs(service: str, log_format: str, level: str) -> None:
     """Set up logging for this process."""
@@ -33,6 +35,25 @@ def configure_logs(service: str, log_format: str, level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+class _Sparing(logging.Filter):
+    """Lets a library say the same thing once in a while: in an outage they say it without end."""
+
+    def __init__(self, every_seconds: float = 10.0) -> None:
+        super().__init__()
+        self._every = every_seconds
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass what was not said for a while, and everything that is ours."""
+        if not record.name.startswith(_NOISY):
+            return True
+        told = (record.name, str(record.msg))
+        if record.created - self._said.get(told, 0.0) < self._every:
+            return False
+        self._said[told] = record.created
+        return True
+
+
 def _route_standard_logging(shared: list[Processor], renderer: Processor, level: str) -> None:
     """Send what libraries log through the same pipe; theirs only from warnings up."""
     handler = logging.StreamHandler()
@@ -43,7 +64,8 @@ def _route_standard_logging(shared: list[Processor], renderer: Processor, level:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for noisy in ("aiokafka", "faststream", "uvicorn", "httpx", "asyncio"):
+    handler.addFilter(_Sparing())
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

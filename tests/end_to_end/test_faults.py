@@ -12,7 +12,7 @@ from libs.local.stack import Stack
 from tests.support.scenes import Json, Scene
 from tests.support.waiting import wait_until
 
-MANY = int(os.environ.get("MILLRACE_TEST_ENROLLMENTS", "600"))
+MANY = int(os.environ.get("MILLRACE_TEST_ENROLLMENTS", "2000"))
 WAIT_THEN_SEND: list[Json] = [
     {"step_id": "wait", "type": "wait", "duration_amount": 1, "duration_unit": "days",
      "next_step_id": "send"},

@@ -1,5 +1,6 @@
 """Small parts of the chassis."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from libs.chassis import failpoints
 from libs.chassis.clock import Clock
+from libs.chassis.logs import _Sparing
 from libs.chassis.outages import NotYet, is_outage
 from libs.chassis.outbox import pack, unpack
 from libs.chassis.settings import ServiceSettings, SettingsError, read_settings
@@ -70,3 +72,19 @@ def test_points_count_their_hits() -> None:
     failpoints.reach("mid_publish")
     assert seen == [1, 2, 3]
     assert failpoints.hits == {"after_commit": 3, "mid_publish": 1}
+
+
+def test_libraries_do_not_repeat_themselves_without_end() -> None:
+    sparing = _Sparing(every_seconds=10.0)
+
+    def says(name: str, at: float, text: str = "Unable to connect to %s") -> bool:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, text, ("broker",), None)
+        record.created = at
+        return sparing.filter(record)
+
+    assert [says("aiokafka.client", at) for at in (100.0, 101.0, 109.9, 110.0)] == [
+        True, False, False, True,
+    ]  # fmt: skip
+    assert says("aiokafka.client", 111.0, "something else")
+    assert says("libs.chassis.batches", 111.0)
+    assert says("libs.chassis.batches", 111.0), "what is ours is always said"
