@@ -2,9 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import asyncpg
 from aiokafka.errors import KafkaError
+
+from libs.chassis.logs import logger
+
+_log = logger(__name__)
 
 _TEMPORARY = (
     OSError,
@@ -31,6 +37,24 @@ class NotPublished(Exception):  # noqa: N818  (a fact; the outbox still has what
 def is_outage(error: BaseException) -> bool:
     """True if the same work may well succeed later, without anyone changing it."""
     return isinstance(error, (*_TEMPORARY, NotYet, NotPublished))
+
+
+@contextmanager
+def putting_off(event: str) -> Iterator[None]:
+    """Leave a block at an outage, saying so; the caller does the same work again later.
+
+    Args:
+        event: What is logged, as `tick.put_off`.
+
+    Raises:
+        Exception: What is no outage.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        _log.warning(event, reason=repr(error))
 
 
 class Backoff:

@@ -35,7 +35,7 @@ from libs.chassis.health import Face
 from libs.chassis.logs import configure_logs, logger
 from libs.chassis.metrics import OUTBOX_BACKLOG
 from libs.chassis.migrations import MigrationChanged, migrate
-from libs.chassis.outages import Backoff, is_outage
+from libs.chassis.outages import Backoff, is_outage, putting_off
 from libs.chassis.postgres import Pool, open_pool, transaction
 from libs.chassis.publisher import Publisher
 from libs.chassis.records import Handler, M
@@ -336,13 +336,10 @@ async def _commit(reader: Reader[Any], subscription: Subscription) -> None:
 
 
 async def _prune(kit: Kit) -> None:
-    try:
+    with putting_off("outbox.not_pruned"):
         async with transaction(kit.pool) as tx:
             await outbox.prune(tx, kit.settings.outbox_keep_hours * 3600)
             OUTBOX_BACKLOG.set(await outbox.backlog(tx))
-    except Exception as error:
-        if not is_outage(error):
-            raise
 
 
 def _check_health(kit: Kit) -> None:

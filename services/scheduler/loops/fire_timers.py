@@ -5,8 +5,7 @@ from datetime import datetime
 
 from libs.chassis.batches import Reader
 from libs.chassis.clock import Clock
-from libs.chassis.logs import logger
-from libs.chassis.outages import is_outage
+from libs.chassis.outages import Backoff, putting_off
 from libs.chassis.positions import Armed
 from libs.chassis.postgres import Pool, Transaction
 from libs.chassis.records import Outgoing
@@ -17,7 +16,6 @@ from services.scheduler.store.timers import DueTimer
 from services.scheduler.store.watermarks import Watermark
 from services.scheduler.use_cases.wake_up import wake_up
 
-_log = logger(__name__)
 _SWEEP_TICKS = 200
 """Every so many ticks the watermarks of idle shards move too, so that old days can be dropped."""
 
@@ -33,16 +31,19 @@ class FireTimers:
         self._clock = clock
         self._timers_per_tick = timers_per_tick
         self._steady = SteadyTime()
+        self._backoff = Backoff()
         self._ticks = 0
 
     async def tick(self) -> None:
         """Fire what is due now, at most so many; an outage is waited out."""
-        try:
+        ticked = False
+        with putting_off("tick.put_off"):
             await self._tick()
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            _log.warning("tick.put_off", reason=repr(error))
+            ticked = True
+        if ticked:
+            self._backoff.reset()
+        else:
+            await self._backoff.wait()
 
     async def _tick(self) -> None:
         real = await timers.database_time(self._pool)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from libs.chassis.clock import Clock
 from libs.chassis.logs import logger
-from libs.chassis.outages import is_outage
+from libs.chassis.outages import putting_off
 from libs.chassis.postgres import Pool, transaction
 from services.scheduler.store import timers, watermarks
 
@@ -14,15 +14,11 @@ _log = logger(__name__)
 
 async def turn_the_wheel(pool: Pool, clock: Clock, shards: int) -> None:
     """Do what the time asks for; far days stay without an index, which makes keeping them cheap."""
-    try:
+    with putting_off("wheel.put_off"):
         async with transaction(pool) as tx:
             indexed = await timers.index_days(tx, (clock.now() + _NEAR).date())
         async with transaction(pool) as tx:
             passed = await watermarks.lowest(tx, shards)
             dropped = await timers.drop_days(tx, passed) if passed else 0
-    except Exception as error:
-        if not is_outage(error):
-            raise
-        return
-    if indexed or dropped:
-        _log.info("wheel.turned", indexed=indexed, dropped=dropped)
+        if indexed or dropped:
+            _log.info("wheel.turned", indexed=indexed, dropped=dropped)

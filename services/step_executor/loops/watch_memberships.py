@@ -6,7 +6,7 @@ from prometheus_client import Gauge
 
 from libs.chassis.clock import Clock
 from libs.chassis.logs import logger
-from libs.chassis.outages import is_outage
+from libs.chassis.outages import putting_off
 from libs.chassis.postgres import Pool
 from services.step_executor.store import memberships
 
@@ -27,12 +27,8 @@ class WatchMemberships:
         """Count; an outage leaves the last count."""
         # What is overdue is measured in real time: a fast clock makes nothing late.
         overdue = self._clock.now() - (self._clock.in_real(_OVERDUE) - self._clock.now())
-        try:
+        with putting_off("memberships.not_watched"):
             self.count = await memberships.stuck(self._pool, overdue)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            return
         STUCK.set(self.count)
         if self.count:
             _log.error("memberships.stuck", count=self.count)

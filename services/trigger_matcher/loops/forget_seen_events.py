@@ -1,7 +1,7 @@
 """Forget the ids of events that are too old to be repeated."""
 
 from libs.chassis.logs import logger
-from libs.chassis.outages import is_outage
+from libs.chassis.outages import putting_off
 from libs.chassis.postgres import Pool, transaction
 from services.trigger_matcher.store import seen_events
 
@@ -10,12 +10,8 @@ _log = logger(__name__)
 
 async def forget(pool: Pool, keep_days: float) -> None:
     """Forget some; the next round forgets more."""
-    try:
+    with putting_off("seen_events.put_off"):
         async with transaction(pool) as tx:
             gone = await seen_events.forget(tx, keep_days)
-    except Exception as error:
-        if not is_outage(error):
-            raise
-        return
-    if gone:
-        _log.info("seen_events.forgotten", count=gone)
+        if gone:
+            _log.info("seen_events.forgotten", count=gone)
