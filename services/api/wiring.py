@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from libs.chassis.postgres import transaction
 from libs.chassis.process import Kit, ServiceSpec, every
@@ -15,6 +15,7 @@ from libs.contracts import contact_events as contact_events_contract
 from libs.contracts import membership_events as membership_events_contract
 from services.api.handlers import contact_commands, contact_events, membership_events
 from services.api.http import problems
+from services.api.http.bodies import readable
 from services.api.http.guards import Guards
 from services.api.loops.fold_counts import fold
 from services.api.native import directory, emails, flow_steps, flows, members
@@ -47,7 +48,12 @@ def _follow(kit: Kit) -> None:
 
 
 def _app(desk: Desk) -> FastAPI:
-    app = FastAPI(title="Millrace", version="1", description="Triggered flows.")
+    app = FastAPI(
+        title="Millrace",
+        version="1",
+        description="Triggered flows.",
+        dependencies=[Depends(readable)],
+    )
     app.state.desk = desk
     problems.install(app)
     for dialect in (flows, flow_steps, members, emails, directory, links):

@@ -25,6 +25,9 @@ _CONSENT = {
     "email.complained": "unsubscribed",
     "email.unsubscribed": "unsubscribed",
 }
+_BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded)
+"""Events that make an unknown contact known. Others may come long after it was deleted: whoever
+opens an old mail must not bring its recipient back."""
 
 
 async def follow(tx: Transaction, batch: Sequence[Received[ContactEvent]]) -> list[Outgoing]:
@@ -38,10 +41,12 @@ async def follow(tx: Transaction, batch: Sequence[Received[ContactEvent]]) -> li
         if isinstance(event, ContactDeleted):
             contacts.pop(key, None)
             gone.add(key)
-        else:
+            continue
+        if key not in contacts and isinstance(event, _BEGINNINGS):
             gone.discard(key)
-            contact = contacts.setdefault(key, StoredContact(*key, event.time, event.time))
-            _apply(event, contact)
+            contacts[key] = StoredContact(*key, event.time, event.time)
+        if key in contacts:
+            _apply(event, contacts[key])
     await directory.write_contacts(tx, contacts.values(), sorted(gone))
     await directory.put_lists(tx, _lists(events), _latest(events))
     return []

@@ -72,8 +72,9 @@ def _run(moved: MembershipMoved) -> dict[str, Any]:
         "status": run.status.value,
         "run_status": run_status(run.status.value, run.drop_reason),
         "run": run.model_dump(mode="json"),
-        "entered_at": run.entered_at.isoformat(),
-        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+        # As precise as they are shown: who asks for members up to a time they read here means it.
+        "entered_at": to_text(run.entered_at),
+        "ended_at": to_text(run.ended_at) if run.ended_at else None,
     }
 
 

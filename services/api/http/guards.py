@@ -1,19 +1,27 @@
-"""What every request passes: a size limit, and an id that goes into logs and the answer."""
+"""What every request passes: a size limit, an id for logs and answer, and a last word on errors."""
 
 import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.problems import answer
+from libs.chassis.logs import logger
+from libs.chassis.outages import is_outage
+from services.api.http.problems import STATUS, answer
 from services.api.use_cases.problems import Problem
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
+_MIB = 1024 * 1024
+_MAIL_BYTES = 4 * _MIB
+_log = logger(__name__)
 
 
-class TooLarge(Exception):  # noqa: N818  (the caller's)
-    """The body is larger than allowed."""
+class TooLarge(HTTPException):
+    """The body is larger than allowed. FastAPI lets this kind of exception through."""
+
+    def __init__(self) -> None:
+        super().__init__(STATUS["too_large"], "The body is too large")
 
 
 class Guards:
@@ -29,16 +37,36 @@ class Guards:
             return
         request_id = str(uuid.uuid4())
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        if int(Headers(scope=scope).get("content-length") or 0) > MAX_BODY_BYTES:
-            await _refuse(scope, receive, send)
+        limit, marked = limit_for(scope["path"]), _marked(send, request_id)
+        if _announced(scope) > limit:
+            problem = Problem("too_large", "request_too_large", "The body is too large")
+            await answer(problem)(scope, receive, marked)
             return
         try:
-            await self._app(scope, _limited(receive), _marked(send, request_id))
-        except TooLarge:
-            await _refuse(scope, receive, send)
+            await self._app(scope, _limited(receive, limit), marked)
+        except Exception as error:  # noqa: BLE001  (it has been answered; here it is told)
+            _tell(error)
 
 
-def _limited(receive: Receive) -> Receive:
+def limit_for(path: str) -> int:
+    """Say how large a body may be: a mail holds up to 2 MB of HTML, nothing else is that large."""
+    return _MAIL_BYTES if path.startswith("/v1/emails") else _MIB
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+def _tell(error: Exception) -> None:
+    """Log an error. Raised further it would be logged twice, and end the caller's connection."""
+    if is_outage(error):
+        _log.warning("request.put_off", reason=repr(error))
+    else:
+        _log.error("request.failed", exc_info=error)
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
     """Count the body while it comes in: its announced length need not be true."""
     size = 0
 
@@ -46,7 +74,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_BODY_BYTES:
+        if size > limit:
             raise TooLarge
         return message
 
@@ -62,8 +90,3 @@ def _marked(send: Send, request_id: str) -> Send:
         await send(message)
 
     return marked
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    problem = Problem("too_large", "request_too_large", "The body is larger than 4 MB")
-    await answer(problem)(scope, receive, send)

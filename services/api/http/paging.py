@@ -5,12 +5,15 @@ from typing import Annotated
 
 from fastapi import Query
 
+_LAST_PAGE = 1_000_000
+"""Rows are skipped by a 32-bit number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Which page is asked for."""
 
-    page: Annotated[int, Query(ge=1)] = 1
+    page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1
     limit: Annotated[int, Query(ge=1, le=100)] = 25
 
     @property

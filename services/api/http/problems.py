@@ -19,6 +19,10 @@ STATUS: Mapping[Kind, int] = {
     "too_large": 413,
     "unavailable": 503,
 }
+_CODES: Mapping[int, str] = {
+    STATUS["not_found"]: "not_found",
+    STATUS["too_large"]: "request_too_large",
+}
 _PLACES = frozenset({"body", "path", "query", "header"})
 
 
@@ -47,7 +51,7 @@ def install(app: FastAPI) -> None:
 
     async def on_http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101  (as above)
-        code = "not_found" if error.status_code == STATUS["not_found"] else "invalid_request"
+        code = _CODES.get(error.status_code, "invalid_request")
         body = {"error": str(error.detail), "error_code": code}
         return JSONResponse(body, error.status_code, headers=error.headers)
 

@@ -1,10 +1,18 @@
 """`/v1/contacts`, `/v1/lists`, `/v1/custom-fields`: the built-in directory."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationError,
+    model_validator,
+)
 
 from libs.contracts.contact_events import Fields
 from libs.domain.contact import Scalar
@@ -13,11 +21,15 @@ from services.api.native import shapes
 from services.api.store import directory as store
 from services.api.use_cases import contacts
 from services.api.use_cases.contacts import NewContact
+from services.api.use_cases.content import problem_of
 from services.api.use_cases.problems import Problem
 
 router = APIRouter(tags=["directory"])
 Json = dict[str, Any]
 Text = Annotated[str, Field(max_length=255)] | None
+ApiName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+_MOST_CUSTOM_FIELDS = 200
 
 
 class _Body(BaseModel):
@@ -68,9 +80,9 @@ class CreateContact(ContactFields):
 
 
 class CreateContacts(_Body):
-    """Contacts to create, each accepted or rejected by itself."""
+    """Contacts to create, each accepted or rejected by itself: a wrong one spoils no other."""
 
-    items: Annotated[list[CreateContact], Field(min_length=1, max_length=25)]
+    items: Annotated[list[SkipValidation[CreateContact]], Field(min_length=1, max_length=25)]
 
 
 class UpdateContact(ContactFields):
@@ -87,21 +99,37 @@ class CreateList(_Body):
 
 
 class CreateCustomField(_Body):
-    """A custom field of contacts."""
+    """A custom field of contacts. Without an API name it gets one from its name.
+
+    `text` is what rules call `string`; both words are taken.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
-    api_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    type: Literal["string", "number", "date", "boolean"]
+    api_name: ApiName
+    type: Literal["text", "string", "number", "boolean", "date"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, sent: Any) -> Any:
+        if isinstance(sent, dict) and isinstance(sent.get("name"), str) and "api_name" not in sent:
+            return {**sent, "api_name": _NO_WORD.sub("_", sent["name"].lower()).strip("_")[:63]}
+        return sent
+
+    def definition(self) -> dict[str, str]:
+        """Write it as the store keeps it."""
+        return self.model_dump() | {"type": "string" if self.type == "text" else self.type}
 
 
 @router.post("/v1/contacts")
 async def create_contacts(desk: DeskParam, workspace: Workspace, body: CreateContacts) -> Json:
     """Create contacts, by publishing that they came into being."""
-    new = [NewContact(one.contact_id, one.standard(), one.custom_fields) for one in body.items]
-    outcomes = await contacts.create(desk, workspace, new)
+    read = [_read_item(sent) for sent in body.items]
+    good = [one for one in read if isinstance(one, CreateContact)]
+    new = [NewContact(one.contact_id, one.standard(), one.custom_fields) for one in good]
+    created = iter(await contacts.create(desk, workspace, new))
     results = [
-        _result(index, item, outcome)
-        for index, (item, outcome) in enumerate(zip(body.items, outcomes, strict=True))
+        _result(index, sent, next(created) if isinstance(one, CreateContact) else one)
+        for index, (sent, one) in enumerate(zip(body.items, read, strict=True))
     ]
     accepted = sum(one["status"] == "accepted" for one in results)
     return {"results": results, "accepted": accepted, "rejected": len(results) - accepted}
@@ -132,27 +160,22 @@ async def delete_contact(desk: DeskParam, workspace: Workspace, contact_id: UUID
 
 @router.post("/v1/lists", status_code=201)
 async def create_list(desk: DeskParam, workspace: Workspace, body: CreateList) -> Json:
-    """Create a static list; one with this id that exists already stays as it is."""
+    """Create a static list, or name one that only events have named so far by its id.
+
+    A list with this id that has a name already stays as it is; the answer shows it.
+    """
     list_id, now = body.list_id or uuid4(), desk.clock.now()
     async with desk.relay.unit() as unit:
-        await store.put_lists(unit.tx, [(workspace, list_id, body.name)], now)
-    return {"list_id": str(list_id), "name": body.name, "created_at": shapes.instant(now)}
+        return shapes.contact_list(
+            await store.name_list(unit.tx, workspace, list_id, body.name, now)
+        )
 
 
 @router.get("/v1/lists")
 async def list_lists(desk: DeskParam, workspace: Workspace) -> Json:
     """Give every list."""
     found = await store.lists(desk.pool, workspace)
-    return {
-        "lists": [
-            {
-                "list_id": str(one["list_id"]),
-                "name": one["name"],
-                "created_at": shapes.instant(one["created_at"]),
-            }
-            for one in found
-        ]
-    }
+    return {"lists": [shapes.contact_list(one) for one in found]}
 
 
 @router.post("/v1/lists/{list_id}/contacts/{contact_id}")
@@ -178,31 +201,38 @@ async def create_custom_field(
     desk: DeskParam, workspace: Workspace, body: CreateCustomField
 ) -> Json:
     """Define a custom field."""
-    field_id = uuid4()
+    field_id, definition = uuid4(), body.definition()
     async with desk.relay.unit() as unit:
-        added = await store.add_custom_field(unit.tx, workspace, field_id, body.model_dump())
+        if len(await store.custom_fields(unit.tx, workspace)) >= _MOST_CUSTOM_FIELDS:
+            message = f"A workspace has at most {_MOST_CUSTOM_FIELDS} custom fields"
+            raise Problem("conflict", "custom_field_limit_reached", message)
+        added = await store.add_custom_field(unit.tx, workspace, field_id, definition)
     if not added:
         message = f"There is a custom field {body.api_name} already"
         raise Problem("conflict", "custom_field_exists", message)
-    return {"custom_field_id": str(field_id), **body.model_dump(), "active": True}
+    return shapes.custom_field({"custom_field_id": field_id, **definition})
 
 
 @router.get("/v1/custom-fields")
 async def list_custom_fields(desk: DeskParam, workspace: Workspace) -> Json:
     """Give every custom field."""
     found = await store.custom_fields(desk.pool, workspace)
-    return {
-        "custom_fields": [
-            {**one, "custom_field_id": str(one["custom_field_id"]), "active": True} for one in found
-        ]
-    }
+    return {"custom_fields": [shapes.custom_field(one) for one in found]}
 
 
-def _result(index: int, item: CreateContact, outcome: UUID | Problem) -> Json:
+def _read_item(sent: Any) -> CreateContact | Problem:
+    """Read one contact to create, or say what is wrong with it."""
+    try:
+        return CreateContact.model_validate(sent)
+    except ValidationError as error:
+        return problem_of(error, sent)
+
+
+def _result(index: int, sent: Any, outcome: UUID | Problem) -> Json:
     accepted = isinstance(outcome, UUID)
     result: Json = {
         "index": index,
-        "client_item_id": item.client_item_id,
+        "client_item_id": _told_id(sent),
         "status": "accepted" if accepted else "rejected",
         "contact_id": str(outcome) if accepted else None,
         "error": None,
@@ -211,6 +241,12 @@ def _result(index: int, item: CreateContact, outcome: UUID | Problem) -> Json:
         result["error"] = {"code": outcome.code, "message": outcome.message}
         result["contact_id"] = (outcome.details or {}).get("contact_id")
     return result
+
+
+def _told_id(sent: Any) -> str | None:
+    """Give the caller's own id of an item, even of one that cannot be read."""
+    told = sent.get("client_item_id") if isinstance(sent, dict) else None
+    return told if isinstance(told, str) else None
 
 
 def _camel(name: str) -> str:

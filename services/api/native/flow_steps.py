@@ -88,7 +88,7 @@ async def insert(
     return await shown(desk, flow)
 
 
-@router.patch("/{step_id}")
+@router.patch("/{step_id:path}")
 async def patch(
     desk: DeskParam, workspace: Workspace, flow_id: UUID, step_id: str, body: PatchStep
 ) -> Json:
@@ -99,16 +99,23 @@ async def patch(
     return await shown(desk, flow)
 
 
-@router.delete("/{step_id}")
+@router.delete("/{step_id:path}")
 async def delete(
     desk: DeskParam,
     workspace: Workspace,
     flow_id: UUID,
     step_id: str,
     body: Annotated[DeleteStep | None, Body()] = None,
+    replace_with_step_id: str | None = None,
 ) -> Json:
-    """Delete a step, repairing the edges that lead to it if asked to."""
+    """Delete a step, repairing the edges that lead to it if asked to.
+
+    Some proxies drop the body of a DELETE, so the replacement may stand in the address too; there
+    an empty one detaches the edges.
+    """
     repair = body.repair_edges.model_dump() if body and body.repair_edges else None
+    if repair is None and replace_with_step_id is not None:
+        repair = {"replace_with_step_id": replace_with_step_id or None}
     flow = await flow_steps.edit(
         desk, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
     )

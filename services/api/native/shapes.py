@@ -144,6 +144,26 @@ def email(stored: StoredEmail) -> dict[str, Any]:
     }
 
 
+def contact_list(stored: dict[str, Any]) -> dict[str, Any]:
+    """Write a static list."""
+    return {
+        "list_id": str(stored["list_id"]),
+        "name": stored["name"],
+        "created_at": instant(stored["created_at"]),
+    }
+
+
+def custom_field(stored: dict[str, Any]) -> dict[str, Any]:
+    """Write a custom field; what rules call `string` is `text` here (reference, section 14.7)."""
+    return {
+        "custom_field_id": str(stored["custom_field_id"]),
+        "name": stored["name"],
+        "api_name": stored["api_name"],
+        "type": "text" if stored["type"] == "string" else stored["type"],
+        "active": True,
+    }
+
+
 def contact(stored: StoredContact) -> dict[str, Any]:
     """Write a contact: standard fields by their camelCase key, custom ones by api name."""
     return {

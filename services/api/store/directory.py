@@ -81,6 +81,16 @@ async def put_lists(
         )
 
 
+async def name_list(
+    tx: Transaction, workspace_id: UUID, list_id: UUID, name: str, now: datetime
+) -> dict[str, Any]:
+    """See that a list exists and has a name; give it as it is then."""
+    row = await queries.name_list(
+        tx, workspace_id=workspace_id, list_id=list_id, name=name, now=now
+    )
+    return dict(row)
+
+
 async def lists(tx: Reads, workspace_id: UUID) -> list[dict[str, Any]]:
     """Give every list of a workspace."""
     return [dict(row) async for row in queries.lists(tx, workspace_id=workspace_id)]

@@ -40,6 +40,15 @@ SELECT DISTINCT ON (workspace_id, list_id) workspace_id, list_id, name, :now::ti
        AS wanted (workspace_id, list_id, name)
     ON CONFLICT DO NOTHING;
 
+-- name: name_list(workspace_id, list_id, name, now)^
+-- A list under its name. One that exists keeps it, unless only events have named it so far: then it
+-- is called after its id.
+INSERT INTO contact_list AS mine (workspace_id, list_id, name, created_at)
+VALUES (:workspace_id, :list_id, :name, :now)
+    ON CONFLICT (workspace_id, list_id) DO UPDATE
+   SET name = CASE WHEN mine.name = mine.list_id::text THEN EXCLUDED.name ELSE mine.name END
+RETURNING list_id, name, created_at;
+
 -- name: lists(workspace_id)
 -- Every list of a workspace.
 SELECT list_id, name, created_at FROM contact_list

@@ -53,6 +53,7 @@ async def change(
     """Make the next version of a mail."""
     row = await queries.change(
         tx,
+        workspace_id=email.workspace_id,
         email_id=email.email_id,
         content=content,
         status=status,
@@ -76,6 +77,9 @@ async def page(
 async def statuses(
     tx: Transaction, workspace_id: UUID, email_ids: Iterable[UUID]
 ) -> dict[UUID, EmailStatus]:
-    """Say of these mails whether they are approved; unknown ones are left out."""
+    """Say of these mails whether they are approved; unknown ones are left out.
+
+    They stay so until the end of the transaction: a flow that needs them is being activated.
+    """
     rows = queries.statuses(tx, workspace_id=workspace_id, email_ids=list(email_ids))
     return {row["email_id"]: row["status"] async for row in rows}

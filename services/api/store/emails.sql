@@ -11,7 +11,7 @@ SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id;
 -- One mail, for a change of it.
 SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id FOR UPDATE;
 
--- name: change(email_id, content, status, approved_at, now)^
+-- name: change(workspace_id, email_id, content, status, approved_at, now)^
 -- A new version of a mail.
 UPDATE email
    SET version = version + 1,
@@ -19,7 +19,7 @@ UPDATE email
        status = :status,
        approved_at = :approved_at::timestamptz,
        updated_at = :now
- WHERE email_id = :email_id
+ WHERE workspace_id = :workspace_id AND email_id = :email_id
 RETURNING *;
 
 -- name: page(workspace_id, at_most, skip)
@@ -31,6 +31,8 @@ SELECT email.*, count(*) OVER () AS total
  LIMIT :at_most::int OFFSET :skip::int;
 
 -- name: statuses(workspace_id, email_ids)
--- Whether these mails are approved.
+-- Whether these mails are approved; nobody may change that while we look.
 SELECT email_id, status FROM email
- WHERE workspace_id = :workspace_id AND email_id = ANY (:email_ids::uuid[]);
+ WHERE workspace_id = :workspace_id AND email_id = ANY (:email_ids::uuid[])
+ ORDER BY email_id
+   FOR SHARE;

@@ -71,6 +71,7 @@ async def change(tx: Transaction, flow: StoredFlow, change: Change) -> StoredFlo
     archiving = change.status is FlowStatus.ARCHIVED
     row = await queries.change(
         tx,
+        workspace_id=flow.workspace_id,
         flow_id=flow.flow_id,
         name=change.content["name"],
         content=change.content,

@@ -14,7 +14,7 @@ SELECT * FROM flow
  WHERE workspace_id = :workspace_id AND flow_id = :flow_id AND status <> 'deleted'
    FOR UPDATE;
 
--- name: change(flow_id, name, content, status, published, archived_at, now)^
+-- name: change(workspace_id, flow_id, name, content, status, published, archived_at, now)^
 -- A new version of a flow.
 UPDATE flow
    SET version = version + 1,
@@ -24,7 +24,7 @@ UPDATE flow
        published_version = CASE WHEN :published THEN version + 1 ELSE published_version END,
        archived_at = :archived_at::timestamptz,
        updated_at = :now
- WHERE flow_id = :flow_id
+ WHERE workspace_id = :workspace_id AND flow_id = :flow_id
 RETURNING *;
 
 -- name: page(workspace_id, statuses, search, sort_by, descending, at_most, skip)

@@ -34,7 +34,7 @@ async def opened(token: str, desk: DeskParam, later: BackgroundTasks) -> Respons
 async def clicked(token: str, desk: DeskParam, later: BackgroundTasks) -> Response:
     """A click: on to where the link leads."""
     mail = _read(desk, token, "c")
-    if not mail.url or not mail.url.startswith(("http://", "https://")):
+    if not mail.url or not mail.url.lower().startswith(("http://", "https://")):
         raise _not_valid()
     later.add_task(_record, desk, mail, "email.clicked")
     return RedirectResponse(mail.url, 302, headers=_NO_STORE, background=later)

@@ -33,37 +33,56 @@ class NewContact:
     fields: dict[str, Scalar]
     custom_fields: dict[str, Scalar]
 
+    @property
+    def email(self) -> str:
+        """Its address as addresses are compared: in lower case."""
+        return str(self.fields.get("email") or "").lower()
+
+    def names(self) -> list[str | UUID]:
+        """Give everything another contact must not have too."""
+        return [name for name in (self.email, self.contact_id) if name]
+
 
 async def create(
     desk: Desk, workspace_id: UUID, contacts: Sequence[NewContact]
 ) -> list[UUID | Problem]:
-    """Create contacts, each accepted or refused by itself; an address can be had only once.
+    """Create contacts, each accepted or refused by itself; an address or id can be had only once.
 
     Raises:
         Problem: If Kafka cannot be reached; some may have been created.
     """
-    known = await directory.by_emails(
-        desk.pool,
-        workspace_id,
-        [str(one.fields["email"]) for one in contacts if one.fields.get("email")],
-    )
+    taken = await _taken(desk, workspace_id, contacts)
     outcomes: list[UUID | Problem] = []
     for contact in contacts:
-        email = str(contact.fields.get("email") or "").lower()
-        if email in known:
-            details = {"contact_id": str(known[email])}
-            message = "A contact with this email exists already"
-            outcomes.append(Problem("conflict", "contact_already_exists", message, details))
+        if known := next((taken[name] for name in contact.names() if name in taken), None):
+            outcomes.append(_exists_already(known))
             continue
         contact_id = contact.contact_id or uuid4()
         data = Fields(fields=contact.fields, custom_fields=contact.custom_fields)
         await desk.publish(ContactCreated(**_envelope(desk, workspace_id, contact_id), data=data))
         outcomes.append(contact_id)
-        if email:
-            known[email] = contact_id
+        taken |= dict.fromkeys(contact.names(), contact_id)
     created = [(workspace_id, one) for one in outcomes if isinstance(one, UUID)]
     await _until(desk, lambda: _all_known(desk, created))
     return outcomes
+
+
+async def _taken(
+    desk: Desk, workspace_id: UUID, contacts: Sequence[NewContact]
+) -> dict[str | UUID, UUID]:
+    """Say which of these contacts' addresses and ids the directory has already."""
+    emails = [contact.email for contact in contacts if contact.email]
+    ids = [(workspace_id, contact.contact_id) for contact in contacts if contact.contact_id]
+    by_email = await directory.by_emails(desk.pool, workspace_id, emails)
+    by_id = await directory.read_contacts(desk.pool, ids)
+    pairs: list[tuple[str | UUID, UUID]] = [*by_email.items(), *((one, one) for _, one in by_id)]
+    return dict(pairs)
+
+
+def _exists_already(contact_id: UUID) -> Problem:
+    message = "A contact with this email or id exists already"
+    details = {"contact_id": str(contact_id)}
+    return Problem("conflict", "contact_already_exists", message, details)
 
 
 async def read(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContact:
@@ -72,8 +91,7 @@ async def read(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContac
     Raises:
         Problem: If there is none.
     """
-    key = (workspace_id, contact_id)
-    contact = (await directory.read_contacts(desk.pool, [key])).get(key)
+    contact = await _found(desk, workspace_id, contact_id)
     if contact is None:
         raise contact_not_found()
     return contact
@@ -89,8 +107,8 @@ async def update(desk: Desk, workspace_id: UUID, contact_id: UUID, data: Fields)
     await desk.publish(ContactUpdated(**_envelope(desk, workspace_id, contact_id), data=data))
 
     async def shown() -> bool:
-        fields = (await read(desk, workspace_id, contact_id)).fields
-        return all(fields.get(name) == value for name, value in data.fields.items())
+        contact = await _found(desk, workspace_id, contact_id)
+        return contact is None or _holds(contact, data)
 
     await _until(desk, shown)
 
@@ -103,6 +121,11 @@ async def delete(desk: Desk, workspace_id: UUID, contact_id: UUID) -> None:
     """
     await read(desk, workspace_id, contact_id)
     await desk.publish(ContactDeleted(**_envelope(desk, workspace_id, contact_id)))
+
+    async def gone() -> bool:
+        return await _found(desk, workspace_id, contact_id) is None
+
+    await _until(desk, gone)
 
 
 async def put_on_list(desk: Desk, workspace_id: UUID, list_id: UUID, contact_id: UUID) -> None:
@@ -138,9 +161,23 @@ async def _change_list(
     await desk.publish(kind(**envelope, data=ListRef(list_id=list_id)))
 
     async def shown() -> bool:
-        return (list_id in (await read(desk, workspace_id, contact_id)).lists) is on
+        contact = await _found(desk, workspace_id, contact_id)
+        return contact is None or (list_id in contact.lists) is on
 
     await _until(desk, shown)
+
+
+async def _found(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContact | None:
+    key = (workspace_id, contact_id)
+    return (await directory.read_contacts(desk.pool, [key])).get(key)
+
+
+def _holds(contact: StoredContact, data: Fields) -> bool:
+    """Say whether a contact has these values."""
+    return (
+        data.fields.items() <= contact.fields.items()
+        and data.custom_fields.items() <= contact.custom_fields.items()
+    )
 
 
 def _envelope(desk: Desk, workspace_id: UUID, contact_id: UUID) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every use case works with."""
 
+import asyncio
 from dataclasses import dataclass
 
 from libs.chassis.clock import Clock
@@ -31,7 +32,9 @@ class Desk:
             Problem: If Kafka does not acknowledge it in time.
         """
         try:
-            await self.publisher.publish(message)
+            # A broker that is silent, rather than gone, would keep the caller waiting for ever.
+            async with asyncio.timeout(self.settings.reply_timeout_seconds):
+                await self.publisher.publish(message)
         except Exception as error:
             if is_outage(error):
                 raise unavailable() from error

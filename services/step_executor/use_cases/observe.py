@@ -43,6 +43,11 @@ _CONSENT: Mapping[str, dict[str, Scalar]] = {
 """What an event says about whether the contact may be mailed from now on."""
 
 
+_BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded, ContactMerged)
+"""Events that make an unknown contact known (a merge is refused). Whoever opens an old mail of a
+deleted contact must not bring it back."""
+
+
 def observe(bench: Workbench, received: Received[Observe]) -> None:
     """Take in a fact.
 
@@ -56,7 +61,8 @@ def observe(bench: Workbench, received: Received[Observe]) -> None:
     if isinstance(event, EmailEvent):
         _note(bench, received, event)
     contact = received.message.contact_key
-    bench.know(contact, _facts_after(event, bench.facts_of(contact)))
+    if contact in bench.facts or isinstance(event, _BEGINNINGS):
+        bench.know(contact, _facts_after(event, bench.facts_of(contact)))
     _drop_disqualified(bench, received)
 
 

@@ -131,6 +131,11 @@ def test_steps_are_edited_one_by_one(api: httpx.Client) -> None:
         json={"repair_edges": {"replace_with_step_id": "send-followup"}},
     )
     assert repaired.json()["steps"][1]["next_step_id"] == "send-followup"
+    detached = api.delete(f"{path}/send-followup?replace_with_step_id=")
+    assert detached.json()["steps"][1]["next_step_id"] is None
+    slash = {"step_id": "a/b c", "type": "drop_from_flow"}
+    assert api.post(path, json={"step": slash}).status_code == 201
+    assert api.patch(f"{path}/a%2Fb%20c", json={"step": {"label": "x"}}).status_code == 200
     assert code(api.delete(f"{path}/nowhere")) == (404, "campaign_flow_step_not_found")
 
 
