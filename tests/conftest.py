@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from libs.chassis import failpoints
-from libs.chassis.postgres import Pool, open_pool
+from libs.chassis.postgres.pool import Pool, open_pool
 from libs.local.kafka import Kafka
 from libs.local.outside import Outside
 from libs.local.postgres import Postgres

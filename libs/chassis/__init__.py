@@ -1,5 +1,5 @@
 """How any service runs: settings, logs, Postgres, Kafka, exactly-once batches, health.
 
 It knows libraries and nothing of ours. The protocol that keeps every message from being lost or
-done twice is in `batches`; what it writes is in `positions`, `watermarks` and `outbox`.
+done twice is in the room `exactly_once`.
 """

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from libs.chassis.logs import logger
+from libs.chassis.telemetry.logs import logger
 
 _log = logger(__name__)
 
@@ -40,7 +40,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 @contextmanager
-def putting_off(event: str) -> Iterator[None]:
+def retry_later(event: str) -> Iterator[None]:
     """Leave a block at an outage, saying so; the caller does the same work again later.
 
     Args:

@@ -26,17 +26,17 @@ class CommandDone(Message):
     run: Run | None = None
 
 
-class DefinitionTaken(Message):
+class DefinitionApplied(Message):
     """A service works by this version of a flow from now on."""
 
     topic: ClassVar[topics.Topic] = topics.COMMAND_REPLIES
-    type: Literal["definition.taken"] = "definition.taken"
+    type: Literal["definition.applied"] = "definition.applied"
     flow_id: UUID
     version: int
     service: Literal["trigger_matcher", "step_executor"]
 
 
-CommandReply = Annotated[CommandDone | DefinitionTaken, Field(discriminator="type")]
+CommandReply = Annotated[CommandDone | DefinitionApplied, Field(discriminator="type")]
 
 ADAPTER: TypeAdapter[CommandReply] = TypeAdapter(CommandReply)
 """Reads a record of this topic."""

@@ -83,7 +83,7 @@ class RetryDelivery(AboutContact):
 
 
 class ApplyFlow(Message):
-    """A flow changed: bring this shard's members in line with it, some at a time.
+    """A flow changed: bring this partition's members in line with it, some at a time.
 
     One goes to every partition for each new version of a flow, and again while members are left.
     """
@@ -97,7 +97,7 @@ class ApplyFlow(Message):
 
     @property
     def to_partition(self) -> int | None:
-        """The shard it is for."""
+        """The partition it is for."""
         return self.partition
 
 

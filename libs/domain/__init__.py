@@ -9,11 +9,11 @@ flow        a definition: triggers that let contacts in and a graph of steps
 trigger     which events let a contact into a flow
 step        one thing a flow does: send, wait, branch, leave
 edge        the link from a step to the next
-rule        a tree of groups and conditions, judged on the facts about a contact
+rule        a tree of groups and conditions, judged on the snapshot about a contact
 membership  one contact's one run through one flow
 enrollment  the act of becoming a member
 delivery    one outbound e-mail (later: webhook, SMS)
-timer       a durable wake-up
+timer       a durable on_event-up
 workspace   the tenant
 hop         how often a membership has stood still; commands name the hop they mean
 """

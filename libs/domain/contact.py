@@ -1,4 +1,4 @@
-"""A contact and what is known of it, as the facts that rules are judged on."""
+"""A contact and what is known of it, as a snapshot that rules are judged on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,11 +57,11 @@ Engagement = Mapping[str, Mapping[str, datetime]]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ContactSnapshot:
     """All that a rule may look at: one contact, and its run where there is one.
 
     Attributes:
-        contact_id: Whose facts these are.
+        contact_id: Whose snapshot these are.
         fields: Standard fields by camelCase key.
         custom_fields: Custom fields by api name.
         lists: The static lists the contact is on.

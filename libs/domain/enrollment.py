@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from libs.domain.contact import Facts
+from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow, FlowStatus
 
 Refusal = Literal[
@@ -29,7 +29,9 @@ class History:
     runs: int = 0
 
 
-def refusal(flow: Flow, facts: Facts | None, history: History, now: datetime) -> Refusal | None:
+def refusal(
+    flow: Flow, snapshot: ContactSnapshot | None, history: History, now: datetime
+) -> Refusal | None:
     """Say why a contact may not enter, or None if it may.
 
     The order of the questions is fixed: is the flow active, is the contact known, is it already
@@ -37,10 +39,10 @@ def refusal(flow: Flow, facts: Facts | None, history: History, now: datetime) ->
     """
     if flow.status is not FlowStatus.ACTIVE:
         return "flow_not_active"
-    if facts is None:
+    if snapshot is None:
         return "contact_not_found"
     if history.inside:
         return "already_in_flow"
     if flow.reentry_policy == "no_reentry" and history.runs:
         return "reentry_denied"
-    return "contact_disqualified" if flow.disqualifies(facts, now) else None
+    return "contact_disqualified" if flow.disqualifies(snapshot, now) else None

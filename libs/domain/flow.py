@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from libs.domain.contact import CustomField, Facts
+from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.predicates import Predicate, compile_rule
 from libs.domain.rules import AudienceRules
 from libs.domain.steps.condition_check import ConditionCheckStep
@@ -112,7 +112,7 @@ class Flow(FlowContent):
         """Where members start: the first step of the list."""
         return self.steps[0].step_id if self.steps else None
 
-    def disqualifies(self, facts: Facts, now: datetime) -> bool:
+    def disqualifies(self, snapshot: ContactSnapshot, now: datetime) -> bool:
         """Say whether the disqualification rules match; what cannot be judged does not."""
         judge = self._disqualifies
-        return judge is not None and judge(facts, now).outcome is True
+        return judge is not None and judge(snapshot, now).outcome is True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.domain.flow import Flow, FlowStatus
-from libs.domain.triggers.trigger import Happening, IndexKey, Trigger
+from libs.domain.triggers.trigger import IndexKey, Trigger, TriggerEvent
 
 _SUBJECT_KEYS = ("list_id",)
 """Event data that triggers are filed under, beside the event's type."""
@@ -35,18 +35,18 @@ class TriggerIndex:
             for trigger in flow.triggers:
                 self._file(flow, trigger, trigger.type)
 
-    def started_by(self, happening: Happening) -> Iterator[Match]:
+    def started_by(self, event: TriggerEvent) -> Iterator[Match]:
         """Find the flows an event starts, each once, in the order they were put in."""
         found: dict[UUID, Match] = {}
-        for key in _keys_of(happening):
-            for flow_id, matches in self._filed.get((happening.workspace_id, key), {}).items():
-                fired = (match for match in matches if match.trigger.matches(happening))
+        for key in _keys_of(event):
+            for flow_id, matches in self._filed.get((event.workspace_id, key), {}).items():
+                fired = (match for match in matches if match.trigger.matches(event))
                 if (first := next(fired, None)) is not None:
                     found.setdefault(flow_id, first)
         yield from found.values()
 
     def _file(self, flow: Flow, trigger: Trigger, trigger_type: str) -> None:
-        if key := trigger.filed_under():
+        if key := trigger.index_key():
             place = (flow.workspace_id, key)
             match = Match(flow, trigger, trigger_type)
             self._filed[place].setdefault(flow.flow_id, []).append(match)
@@ -59,8 +59,8 @@ class TriggerIndex:
                 del self._filed[place]
 
 
-def _keys_of(happening: Happening) -> Iterator[IndexKey]:
-    yield IndexKey(happening.type)
+def _keys_of(event: TriggerEvent) -> Iterator[IndexKey]:
+    yield IndexKey(event.type)
     for name in _SUBJECT_KEYS:
-        if subject := happening.data.get(name):
-            yield IndexKey(happening.type, str(subject))
+        if subject := event.data.get(name):
+            yield IndexKey(event.type, str(subject))

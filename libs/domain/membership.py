@@ -5,7 +5,7 @@
       v  |                                        v
     waiting -- stands at a timer -------> completed | dropped
 
-A live membership has exactly one reason to move (`moves_by`): a timer, a delivery under way, or
+A live membership has exactly one reason to move (`waiting_on`): a timer, a delivery under way, or
 the reactivation of a paused flow. An ended one has none. Every time it comes to stand its hop
 number rises, and a command for another hop is void.
 """
@@ -18,9 +18,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from libs.domain.contact import EmailMetric, Engagement, Scalar
-from libs.domain.situation import Occurrence
+from libs.domain.step_result import WalkEvent
 
-MovesBy = Literal["timer", "delivery", "reactivation"]
+WaitingOn = Literal["timer", "delivery", "reactivation"]
 
 
 class MembershipStatus(StrEnum):
@@ -33,7 +33,7 @@ class MembershipStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class TimelineEntry:
     """One line of a membership's timeline: what happened, where, when, and what was seen."""
 
     type: str
@@ -49,7 +49,7 @@ class Membership:
 
     Attributes:
         status: The state users see.
-        moves_by: The one reason it has to move; None once it has ended.
+        waiting_on: The one reason it has to move; None once it has ended.
         hop: How often it has come to stand.
         step_id: Where it stands; the last step once it has ended.
         waiting_until: When its timer is due, if it waits for one.
@@ -68,11 +68,11 @@ class Membership:
     entered_at: datetime
     updated_at: datetime
     status: MembershipStatus = MembershipStatus.ACTIVE
-    moves_by: MovesBy | None = None
+    waiting_on: WaitingOn | None = None
     hop: int = 0
     step_id: str | None = None
     waiting_until: datetime | None = None
-    parked: Occurrence | None = None
+    parked: WalkEvent | None = None
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
     engagement: Engagement = field(default_factory=dict)
     ended_at: datetime | None = None
@@ -89,25 +89,25 @@ class Membership:
         """True until it has completed or was dropped."""
         return self.status in (MembershipStatus.ACTIVE, MembershipStatus.WAITING)
 
-    def expects(self, hop: int, moves_by: MovesBy) -> bool:
+    def expects(self, hop: int, waiting_on: WaitingOn) -> bool:
         """Say whether a command for this hop and reason still concerns it."""
-        return self.is_live and self.hop == hop and self.moves_by == moves_by
+        return self.is_live and self.hop == hop and self.waiting_on == waiting_on
 
-    def stand(self, moves_by: MovesBy, until: datetime | None, now: datetime) -> "Membership":
+    def stand(self, waiting_on: WaitingOn, until: datetime | None, now: datetime) -> "Membership":
         """Come to stand: the next hop begins."""
-        waits = moves_by == "timer"
+        waits = waiting_on == "timer"
         return replace(
             self,
             status=MembershipStatus.WAITING if waits else MembershipStatus.ACTIVE,
-            moves_by=moves_by,
+            waiting_on=waiting_on,
             hop=self.hop + 1,
             waiting_until=until,
             updated_at=now,
         )
 
-    def park(self, occurrence: Occurrence, now: datetime) -> "Membership":
+    def park(self, event: WalkEvent, now: datetime) -> "Membership":
         """Keep for later what cannot move it now, because its flow is paused."""
-        return replace(self, moves_by="reactivation", parked=occurrence, updated_at=now)
+        return replace(self, waiting_on="reactivation", parked=event, updated_at=now)
 
     def complete(self, now: datetime) -> "Membership":
         """End well."""
@@ -121,7 +121,7 @@ class Membership:
         return replace(
             self,
             status=status,
-            moves_by=None,
+            waiting_on=None,
             waiting_until=None,
             parked=None,
             ended_at=now,

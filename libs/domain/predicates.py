@@ -1,4 +1,4 @@
-"""A rule tree compiled once into a function of facts: true, false or cannot be judged.
+"""A rule tree compiled once into a function of a contact snapshot: true, false or cannot be judged.
 
 The verdict keeps what was looked at and what was seen there, so that every decision can be
 explained afterwards. Logic is three-valued (Kleene): a part that cannot be judged decides nothing
@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.domain.calendar import duration, is_bare_date, read_instant, start_of_day
-from libs.domain.contact import STANDARD_FIELDS, CustomField, Facts, FieldType, Scalar
+from libs.domain.contact import STANDARD_FIELDS, ContactSnapshot, CustomField, FieldType, Scalar
 from libs.domain.rules import (
     OPERATORS,
     AnyRule,
@@ -46,8 +46,8 @@ class Verdict:
     seen: tuple[Seen, ...] = ()
 
 
-Predicate = Callable[[Facts, datetime], Verdict]
-"""A compiled rule: facts and the time give a verdict."""
+Predicate = Callable[[ContactSnapshot, datetime], Verdict]
+"""A compiled rule: a snapshot and the time give a verdict."""
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "equals": operator.eq,
@@ -90,11 +90,11 @@ def _group(rule: Group, custom_fields: CustomFields) -> Predicate:
     children = [compile_rule(child, custom_fields) for child in rule.conditions]
     settles = rule.operator == "or"
 
-    def judge(facts: Facts, now: datetime) -> Verdict:
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
         seen: tuple[Seen, ...] = ()
         outcome: bool | None = not settles
         for child in children:
-            verdict = child(facts, now)
+            verdict = child(snapshot, now)
             seen += verdict.seen
             if verdict.outcome is settles:
                 return Verdict(settles, seen)
@@ -109,8 +109,8 @@ def _contact_field(rule: ContactField) -> Predicate:
     kind, operand = STANDARD_FIELDS[rule.field], rule.value
     asked = _asked(f"contact.{rule.field}", rule.operator, operand)
 
-    def judge(facts: Facts, now: datetime) -> Verdict:
-        value = facts.fields.get(rule.field)
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        value = snapshot.fields.get(rule.field)
         outcome = compare(kind, rule.operator, value, operand, now)
         return Verdict(outcome, (Seen(asked, value, outcome),))
 
@@ -121,8 +121,8 @@ def _custom_field(rule: CustomFieldCondition, definition: CustomField | None) ->
     name = definition.api_name if definition else str(rule.field_definition_id)
     asked = _asked(f"contact.{name}", rule.operator, rule.value)
 
-    def judge(facts: Facts, now: datetime) -> Verdict:
-        value = facts.custom_fields.get(name)
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        value = snapshot.custom_fields.get(name)
         outcome = (
             compare(definition.type, rule.operator, value, rule.value, now) if definition else None
         )
@@ -135,8 +135,8 @@ def _list_membership(rule: ListMembership) -> Predicate:
     asked = f"list {rule.list_id} {rule.operator}"
     wanted = rule.operator == "is_member"
 
-    def judge(facts: Facts, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
-        member = rule.list_id in facts.lists
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
+        member = rule.list_id in snapshot.lists
         return Verdict(member is wanted, (Seen(asked, member, member is wanted),))
 
     return judge
@@ -146,8 +146,8 @@ def _email_step(rule: EmailStep) -> Predicate:
     asked = f"{rule.node_id} {rule.metric} {rule.operator}"
     wanted = rule.operator == "has_activity"
 
-    def judge(facts: Facts, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
-        happened = rule.metric in facts.engagement.get(rule.node_id, {})
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
+        happened = rule.metric in snapshot.engagement.get(rule.node_id, {})
         return Verdict(happened is wanted, (Seen(asked, happened, happened is wanted),))
 
     return judge

@@ -1,6 +1,6 @@
 """Run the API: `python -m services.api`."""
 
-from libs.chassis.process import run_service
+from libs.chassis.process.run import run_service
 from services.api.settings import Settings
 from services.api.wiring import SPEC
 

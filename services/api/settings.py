@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.process.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -6,9 +6,9 @@ from typing import cast
 
 from fastapi import Depends, FastAPI
 
-from libs.chassis.postgres import transaction
-from libs.chassis.process import Kit, ServiceSpec, every
-from libs.chassis.relay import Relay
+from libs.chassis.exactly_once.relay import Relay
+from libs.chassis.postgres.pool import transaction
+from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
 from libs.contracts import command_replies, topics
 from libs.contracts import contact_commands as contact_commands_contract
 from libs.contracts import contact_events as contact_events_contract
@@ -22,49 +22,60 @@ from services.api.native import directory, emails, flow_steps, flows, members
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.tracking import links
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
 
 _FOLD_SECONDS = 10.0
 
 
-async def wire(kit: Kit) -> None:
+async def wire(builder: ServiceBuilder) -> None:
     """Bind handlers to topics, and serve the dialects."""
-    settings = cast("Settings", kit.settings)
-    relay, replies = Relay("api", kit.pool, kit.publisher), Replies()
-    kit.repeat(relay.run)
-    kit.repeat(every(_FOLD_SECONDS, partial(fold, kit.pool)))
-    kit.listen(topics.COMMAND_REPLIES, command_replies.ADAPTER, replies.heard)
-    _follow(kit)
-    desk = Desk(kit.pool, relay, kit.publisher, replies, kit.clock, settings)
-    await _first_key(desk)
-    kit.serve(Guards(_app(desk)))
+    settings = cast("Settings", builder.settings)
+    relay, replies = Relay("api", builder.pool, builder.publisher), Replies()
+    builder.repeat(relay.run)
+    builder.repeat(every(_FOLD_SECONDS, partial(fold, builder.pool)))
+    builder.listen(topics.COMMAND_REPLIES, command_replies.ADAPTER, replies.heard)
+    _follow(builder)
+    app_context = AppContext(
+        builder.pool, relay, builder.publisher, replies, builder.clock, settings
+    )
+    await _first_key(app_context)
+    builder.serve(Guards(_app(app_context)))
 
 
-def _follow(kit: Kit) -> None:
-    kit.read(topics.CONTACT_EVENTS, contact_events_contract.ADAPTER, contact_events.follow)
-    kit.read(topics.CONTACT_COMMANDS, contact_commands_contract.ADAPTER, contact_commands.carry_out)
-    kit.read(topics.MEMBERSHIP_EVENTS, membership_events_contract.ADAPTER, membership_events.follow)
+def _follow(builder: ServiceBuilder) -> None:
+    builder.read(
+        topics.CONTACT_EVENTS, contact_events_contract.ADAPTER, contact_events.handle_batch
+    )
+    builder.read(
+        topics.CONTACT_COMMANDS, contact_commands_contract.ADAPTER, contact_commands.handle_batch
+    )
+    builder.read(
+        topics.MEMBERSHIP_EVENTS, membership_events_contract.ADAPTER, membership_events.handle_batch
+    )
 
 
-def _app(desk: Desk) -> FastAPI:
+def _app(app_context: AppContext) -> FastAPI:
     app = FastAPI(
         title="Millrace",
         version="1",
         description="Triggered flows.",
         dependencies=[Depends(readable)],
     )
-    app.state.desk = desk
+    app.state.app_context = app_context
     problems.install(app)
     for dialect in (flows, flow_steps, members, emails, directory, links):
         app.include_router(dialect.router)
     return app
 
 
-async def _first_key(desk: Desk) -> None:
-    key, workspace_id = desk.settings.bootstrap_api_key, desk.settings.bootstrap_workspace_id
+async def _first_key(app_context: AppContext) -> None:
+    key, workspace_id = (
+        app_context.settings.bootstrap_api_key,
+        app_context.settings.bootstrap_workspace_id,
+    )
     if key and workspace_id:
-        async with transaction(desk.pool) as tx:
+        async with transaction(app_context.pool) as tx:
             await keys.put(tx, key.get_secret_value(), workspace_id)
 
 

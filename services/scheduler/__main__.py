@@ -1,6 +1,6 @@
 """Run the scheduler: `python -m services.scheduler`."""
 
-from libs.chassis.process import run_service
+from libs.chassis.process.run import run_service
 from services.scheduler.settings import Settings
 from services.scheduler.wiring import SPEC
 

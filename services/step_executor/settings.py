@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.process.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from libs.chassis.process import Kit, ServiceSpec, every
+from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
 from libs.contracts import delivery_commands as delivery_commands_contract
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import step_commands as step_commands_contract
@@ -20,42 +20,42 @@ from services.step_executor.store.definitions import KnownFlows
 _WATCH_SECONDS = 30.0
 
 
-async def wire(kit: Kit) -> None:
+async def wire(builder: ServiceBuilder) -> None:
     """Bind handlers to topics, and let deliveries be carried out."""
-    settings = cast("Settings", kit.settings)
-    _walk(kit, settings)
-    _deliver(kit, settings)
-    watching = WatchMemberships(kit.pool, kit.clock)
-    kit.repeat(every(_WATCH_SECONDS, watching.look))
+    settings = cast("Settings", builder.settings)
+    _walk(builder, settings)
+    _deliver(builder, settings)
+    watching = WatchMemberships(builder.pool, builder.clock)
+    builder.repeat(every(_WATCH_SECONDS, watching.look))
 
 
-def _walk(kit: Kit, settings: Settings) -> None:
-    kit.read(
+def _walk(builder: ServiceBuilder, settings: Settings) -> None:
+    builder.read(
         topics.STEP_COMMANDS,
         step_commands_contract.ADAPTER,
         partial(
-            step_commands.act,
-            clock=kit.clock,
+            step_commands.handle_batch,
+            clock=builder.clock,
             flows=KnownFlows(),
             members_per_page=settings.members_per_page,
         ),
     )
-    kit.read(
+    builder.read(
         topics.FLOW_DEFINITIONS,
         flow_definitions_contract.ADAPTER,
-        partial(flow_definitions.take, clock=kit.clock, shards=settings.partitions),
+        partial(flow_definitions.handle_batch, clock=builder.clock, partitions=settings.partitions),
     )
 
 
-def _deliver(kit: Kit, settings: Settings) -> None:
+def _deliver(builder: ServiceBuilder, settings: Settings) -> None:
     links = Links(settings.public_url, settings.signing_key.get_secret_value())
-    reader = kit.read(
+    reader = builder.read(
         topics.DELIVERY_COMMANDS,
         delivery_commands_contract.ADAPTER,
-        partial(delivery_commands.plan, clock=kit.clock, links=links),
+        partial(delivery_commands.handle_batch, clock=builder.clock, links=links),
     )
-    carrying = CarryOutDeliveries(reader, MailServer(settings), kit.clock, settings)
-    kit.repeat(carrying.run)
+    carrying = CarryOutDeliveries(reader, MailServer(settings), builder.clock, settings)
+    builder.repeat(carrying.run)
 
 
 SPEC = ServiceSpec("step_executor", Path(__file__).parent / "migrations", topics.ALL, wire)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.process.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

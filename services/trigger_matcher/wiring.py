@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from libs.chassis.process import Kit, ServiceSpec, every
+from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
 from libs.contracts import contact_events as contact_events_contract
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import topics
@@ -16,21 +16,21 @@ from services.trigger_matcher.store.definitions import CurrentTriggers
 _FORGET_SECONDS = 60.0
 
 
-async def wire(kit: Kit) -> None:
+async def wire(builder: ServiceBuilder) -> None:
     """Bind handlers to topics."""
-    settings = cast("Settings", kit.settings)
-    kit.read(
+    settings = cast("Settings", builder.settings)
+    builder.read(
         topics.CONTACT_EVENTS,
         contact_events_contract.ADAPTER,
-        partial(contact_events.match, current=CurrentTriggers()),
+        partial(contact_events.handle_batch, current=CurrentTriggers()),
     )
-    kit.read(
+    builder.read(
         topics.FLOW_DEFINITIONS,
         flow_definitions_contract.ADAPTER,
-        partial(flow_definitions.take, clock=kit.clock),
+        partial(flow_definitions.handle_batch, clock=builder.clock),
     )
-    forget = partial(forget_seen_events.forget, kit.pool, settings.seen_events_keep_days)
-    kit.repeat(every(_FORGET_SECONDS, forget))
+    forget = partial(forget_seen_events.forget, builder.pool, settings.seen_events_keep_days)
+    builder.repeat(every(_FORGET_SECONDS, forget))
 
 
 SPEC = ServiceSpec("trigger_matcher", Path(__file__).parent / "migrations", topics.ALL, wire)

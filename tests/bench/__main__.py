@@ -15,21 +15,21 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import services.scheduler
-from libs.chassis.logs import configure_logs
-from libs.chassis.migrations import migrate
-from libs.chassis.postgres import Pool, open_pool, transaction
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.migrations import migrate
+from libs.chassis.postgres.pool import Pool, open_pool, transaction
+from libs.chassis.telemetry.logs import configure_logs
 from libs.contracts.timer_commands import SetTimer
-from libs.domain.situation import DeliveryFinished, Entered
+from libs.domain.step_result import DeliveryFinished, Entered
 from libs.domain.walk import walk
 from libs.local.kafka import Kafka
 from libs.local.outside import Outside
 from libs.local.postgres import Postgres
 from libs.local.stack import Stack, running
-from services.scheduler.handlers.timer_commands import accept
+from services.scheduler.handlers.timer_commands import handle_batch
 from services.scheduler.loops.fire_timers import fire
 from tests.support.brokers import PARTITIONS, broker_for_tests
-from tests.support.builders import CONTACT, NOW, WORKSPACE, a_flow, a_member, facts
+from tests.support.builders import CONTACT, NOW, WORKSPACE, a_flow, a_membership, snapshot
 from tests.support.echo_service import node
 from tests.support.log_reading import note, write
 from tests.support.scenes import Scene
@@ -48,7 +48,7 @@ def say(name: str, value: float, unit: str) -> None:
 
 def bench_walk() -> None:
     """The engine alone: entering the welcome series and going on to its wait."""
-    flow, member, known = a_flow(), a_member(), facts()
+    flow, member, known = a_flow(), a_membership(), snapshot()
     began = time.perf_counter()
     for _ in range(WALKS):
         entered = walk(flow, member, known, Entered(), NOW)
@@ -103,7 +103,7 @@ async def bench_timers(postgres: Postgres) -> None:
         began = time.perf_counter()
         for batch in batches:
             async with transaction(pool) as tx:
-                await accept(tx, batch)
+                await handle_batch(tx, batch)
         say("timers kept", TIMERS / (time.perf_counter() - began), "timers/s")
         await pool.execute("SELECT index_timer_days('2026-12-31')")
         began = time.perf_counter()

@@ -1,10 +1,10 @@
-"""Building flows, memberships and facts for tests."""
+"""Building flows, memberships and snapshots for tests."""
 
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from libs.domain.contact import Facts
+from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
 
@@ -51,7 +51,7 @@ def a_flow(steps: list[Json] | None = None, **changes: Any) -> Flow:
     return Flow.model_validate(whole)
 
 
-def a_member(**changes: Any) -> Membership:
+def a_membership(**changes: Any) -> Membership:
     return Membership(
         **{
             "membership_id": uuid5(FLOW, "member"),
@@ -66,5 +66,5 @@ def a_member(**changes: Any) -> Membership:
     )
 
 
-def facts(**fields: Any) -> Facts:
-    return Facts(CONTACT, {"email": "ada@example.com", **fields})
+def snapshot(**fields: Any) -> ContactSnapshot:
+    return ContactSnapshot(CONTACT, {"email": "ada@example.com", **fields})

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
-from libs.chassis.batches import Reader
-from libs.chassis.broker import Broker, Subscription, ensure_topics
-from libs.chassis.dead_letters import Origin
-from libs.chassis.migrations import migrate
-from libs.chassis.postgres import Pool, Transaction, open_pool
-from libs.chassis.process import Kit, ServiceSpec, run_service
-from libs.chassis.publisher import Publisher
-from libs.chassis.records import Handler, Outgoing, Received
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.exactly_once.dead_letters import Origin
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Handler, Outgoing, Received
+from libs.chassis.kafka.broker import Broker, Subscription, ensure_topics
+from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.postgres.migrations import migrate
+from libs.chassis.postgres.pool import Pool, Transaction, open_pool
+from libs.chassis.process.run import ServiceBuilder, ServiceSpec, run_service
+from libs.chassis.process.settings import ServiceSettings
 from libs.contracts.topics import Topic, dead_letters_of
 
 MIGRATIONS = Path(__file__).parent / "echo_migrations"
@@ -109,7 +109,7 @@ class Node:
     async def _tend(self) -> None:
         stop = asyncio.Event()
         while True:
-            await self.reader.tend()
+            await self.reader.maintain()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 0.1)
 
@@ -134,10 +134,10 @@ async def node(url: str, servers: str, names: tuple[str, str]) -> AsyncIterator[
             await running.stop()
 
 
-async def wire(kit: Kit) -> None:
+async def wire(builder: ServiceBuilder) -> None:
     heard_on, *rest = topics_named(os.environ["ECHO_FROM"], os.environ.get("ECHO_TO", ""))
     say_on = rest[0] if os.environ.get("ECHO_TO") else None
-    kit.read(heard_on, ADAPTER, partial(keep, say_on=say_on))
+    builder.read(heard_on, ADAPTER, partial(keep, say_on=say_on))
 
 
 def main() -> None:

@@ -1,25 +1,27 @@
 """Writing to and reading from topics as somebody outside."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+Record = tuple[str | bytes, bytes | None, Sequence[tuple[str, bytes | None]]]
+"""Key, value, headers."""
 
-def write(
-    servers: str, topic: str, records: list[tuple[str, bytes, list[tuple[str, bytes]]]]
-) -> None:
-    """Write (key, value, headers); the key decides the partition as Java's clients do."""
+
+def write(servers: str, topic: str, records: Sequence[Record]) -> None:
+    """Write records; the key decides the partition as Java's clients do."""
     producer = Producer(
         {"bootstrap.servers": servers, "partitioner": "murmur2_random", "enable.idempotence": True,
-         "log_level": 0}
+         "message.max.bytes": 2_000_000, "log_level": 0}
     )  # fmt: skip
     for key, value, headers in records:
         producer.produce(topic, value, key, headers=dict(headers))
     assert producer.flush(60) == 0
 
 
-def note(who: str, number: int) -> tuple[str, bytes, list[tuple[str, bytes]]]:
+def note(who: str, number: int) -> Record:
     return who, json.dumps({"who": who, "number": number}).encode(), []
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from aiokafka.errors import KafkaConnectionError
 
-from libs.chassis import batches, failpoints
-from libs.chassis.batches import Reader
-from libs.chassis.dead_letters import Origin
+from libs.chassis import failpoints
+from libs.chassis.exactly_once import reader as batches
+from libs.chassis.exactly_once.dead_letters import Origin
+from libs.chassis.exactly_once.outbox import Chunk, Destination, OutboxRecord, pack, unpack
+from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Incoming, Outgoing, Received
 from libs.chassis.outages import Backoff
-from libs.chassis.outbox import Chunk, Destination, Said, pack, unpack
-from libs.chassis.positions import Armed
-from libs.chassis.records import Incoming, Outgoing, Received
 
 TOPIC, OUT = "in", "out"
 
@@ -104,8 +105,8 @@ class Process:
 
     # The publisher --------------------------------------------------------------------------
 
-    def said_by(self, source: str, message: Any) -> Said:
-        return Said(source, Destination(OUT, message.to_partition), b"", message.body())
+    def outbox_record(self, source: str, message: Any) -> OutboxRecord:
+        return OutboxRecord(source, Destination(OUT, message.to_partition), b"", message.body())
 
     async def publish_chunks(self, chunks: Sequence[Chunk]) -> dict[tuple[str, Destination], int]:
         await self.nap("publish")
@@ -184,19 +185,21 @@ async def _breathe() -> None:
 
 
 class Positions:
-    """`libs.chassis.positions` in memory."""
+    """`libs.chassis.exactly_once.positions` in memory."""
 
-    async def arm(self, tx: Tables, _topic: str, partitions: Sequence[int]) -> dict[int, Armed]:
+    async def arm(
+        self, tx: Tables, _topic: str, partitions: Sequence[int]
+    ) -> dict[int, OwnedPartition]:
         armed = {}
         for one in partitions:
             next_offset, epoch = tx.positions.get(one, (0, 0))
             tx.positions[one] = (next_offset, epoch + 1)
             marks = {source: seq for (part, source), seq in tx.watermarks.items() if part == one}
-            armed[one] = Armed(one, next_offset, epoch + 1, marks)
+            armed[one] = OwnedPartition(one, next_offset, epoch + 1, marks)
         return armed
 
     async def advance(
-        self, tx: Tables, _topic: str, armed: Sequence[Armed], news: dict[int, int]
+        self, tx: Tables, _topic: str, armed: Sequence[OwnedPartition], news: dict[int, int]
     ) -> set[int]:
         ours = {
             one.partition
@@ -215,9 +218,9 @@ class Positions:
 
 
 class Outbox:
-    """`libs.chassis.outbox` in memory; chunks are packed as in the table."""
+    """`libs.chassis.exactly_once.outbox` in memory; chunks are packed as in the table."""
 
-    async def write(self, tx: Tables, said: Iterable[Said]) -> list[Chunk]:
+    async def write(self, tx: Tables, said: Iterable[OutboxRecord]) -> list[Chunk]:
         grouped: dict[tuple[str, Destination], list[tuple[bytes, bytes]]] = {}
         for one in said:
             grouped.setdefault((one.source, one.destination), []).append((one.key, one.value))

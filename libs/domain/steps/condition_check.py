@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from libs.domain.predicates import Verdict
 from libs.domain.rules import AnyRule, RuleTree
-from libs.domain.situation import Answer, Edge, GoOn, Situation
+from libs.domain.step_result import Continue, Edge, StepContext, StepResult
 from libs.domain.steps.step import Step, StepId
 
 
@@ -43,13 +43,13 @@ class ConditionCheckStep(Step):
         """A draft may not have its rule yet."""
         return [] if self.condition else ["condition"]
 
-    def arrive(self, situation: Situation) -> Answer:
+    def on_enter(self, context: StepContext) -> StepResult:
         """Judge the rule now and go on."""
-        if situation.condition is None:
-            return GoOn(edge="default", outcome="unjudgeable")
-        verdict = situation.condition(situation.facts, situation.now)
+        if context.condition is None:
+            return Continue(edge="default", outcome="unjudgeable")
+        verdict = context.condition(context.snapshot, context.now)
         edge, outcome = _way(verdict)
-        return GoOn(edge, outcome, details=_explain(verdict))
+        return Continue(edge, outcome, details=_explain(verdict))
 
 
 def _way(verdict: Verdict) -> tuple[Edge, str]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from libs.domain.situation import Answer, Leave, Situation
+from libs.domain.step_result import Exit, StepContext, StepResult
 from libs.domain.steps.step import Step
 
 
@@ -11,6 +11,6 @@ class DropFromFlowStep(Step):
 
     type: Literal["drop_from_flow"]
 
-    def arrive(self, situation: Situation) -> Answer:  # noqa: ARG002  (it looks at nothing)
-        """Leave."""
-        return Leave("drop_from_flow")
+    def on_enter(self, context: StepContext) -> StepResult:  # noqa: ARG002  (it looks at nothing)
+        """Leave the flow."""
+        return Exit("drop_from_flow")

@@ -3,7 +3,14 @@
 from typing import Literal
 from uuid import UUID
 
-from libs.domain.situation import Answer, DeliveryFinished, GoOn, SendEmail, Situation, StandStill
+from libs.domain.step_result import (
+    Continue,
+    DeliveryFinished,
+    SendEmail,
+    StepContext,
+    StepResult,
+    Suspend,
+)
 from libs.domain.steps.step import LinearStep
 
 
@@ -21,16 +28,16 @@ class SendEmailStep(LinearStep):
         """A draft may not know its mail yet."""
         return [] if self.email_id else ["email_id"]
 
-    def arrive(self, situation: Situation) -> Answer:  # noqa: ARG002  (nothing to look at yet)
+    def on_enter(self, context: StepContext) -> StepResult:  # noqa: ARG002  (nothing to look at yet)
         """Plan the delivery; consent is judged at the moment of sending."""
         if self.email_id is None:
-            return GoOn(outcome="skipped", details={"reason": "no_email"})
-        return StandStill(SendEmail(self.step_id, self.email_id, self.operational))
+            return Continue(outcome="skipped", details={"reason": "no_email"})
+        return Suspend(SendEmail(self.step_id, self.email_id, self.operational))
 
-    def wake(self, situation: Situation) -> Answer:
+    def on_event(self, context: StepContext) -> StepResult:
         """Go on whatever became of the mail: a lost mail must not strand the contact."""
-        match situation.occurrence:
+        match context.event:
             case DeliveryFinished(outcome=outcome, reason=reason):
-                return GoOn(outcome=outcome, details={"reason": reason} if reason else {})
+                return Continue(outcome=outcome, details={"reason": reason} if reason else {})
             case _:
-                return GoOn()
+                return Continue()

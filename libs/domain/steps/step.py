@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.domain.rules import AnyRule
-from libs.domain.situation import Answer, Edge, GoOn, Situation
+from libs.domain.step_result import Continue, Edge, StepContext, StepResult
 
 StepId = Annotated[str, Field(min_length=1, max_length=120)]
 
 
 class Step(BaseModel):
-    """One node of the graph. Subclasses answer `arrive`, and `wake` if they ever stand still."""
+    """One node of the graph. Subclasses answer `on_enter`, and `on_event` if they ever suspend."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,13 +35,13 @@ class Step(BaseModel):
         """Name the fields that a draft may leave open but an active flow may not."""
         return []
 
-    def arrive(self, situation: Situation) -> Answer:
+    def on_enter(self, context: StepContext) -> StepResult:
         """Say what to do when a member comes to this step."""
-        return GoOn(outcome=situation.occurrence.type)
+        return Continue(outcome=context.event.type)
 
-    def wake(self, situation: Situation) -> Answer:
+    def on_event(self, context: StepContext) -> StepResult:
         """Say what to do when what the member waited for has happened."""
-        return GoOn(outcome=situation.occurrence.type)
+        return Continue(outcome=context.event.type)
 
 
 class LinearStep(Step):

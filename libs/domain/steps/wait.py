@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
-from libs.domain.situation import Answer, GoOn, SetTimer, Situation, StandStill
+from libs.domain.step_result import Continue, SetTimer, StepContext, StepResult, Suspend
 from libs.domain.steps.step import LinearStep
 
 
@@ -33,13 +33,13 @@ class WaitStep(LinearStep):
         """A draft may not know yet how long to wait."""
         return [] if self.duration_amount and self.duration_unit else ["wait"]
 
-    def arrive(self, situation: Situation) -> Answer:
+    def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed."""
         if self.duration_amount is None or self.duration_unit is None:
-            return GoOn(outcome="skipped", details={"reason": "no_duration"})
+            return Continue(outcome="skipped", details={"reason": "no_duration"})
         length = duration(self.duration_amount, self.duration_unit)
-        return StandStill(SetTimer(situation.now + length))
+        return Suspend(SetTimer(context.now + length))
 
-    def wake(self, situation: Situation) -> Answer:  # noqa: ARG002  (time has passed, that is all)
+    def on_event(self, context: StepContext) -> StepResult:  # noqa: ARG002  (time has passed, that is all)
         """Go on."""
-        return GoOn(outcome="waited")
+        return Continue(outcome="waited")

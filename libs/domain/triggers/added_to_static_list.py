@@ -12,7 +12,7 @@ class AddedToStaticList(Trigger):
     type: Literal["added_to_static_list"]
     list_id: UUID | None = None
 
-    def filed_under(self) -> IndexKey | None:
+    def index_key(self) -> IndexKey | None:
         """File it under its list."""
         return IndexKey("list.contact_added", str(self.list_id)) if self.list_id else None
 

@@ -10,6 +10,6 @@ class ContactCreated(Trigger):
 
     type: Literal["contact_created"]
 
-    def filed_under(self) -> IndexKey:
+    def index_key(self) -> IndexKey:
         """File it under the event type alone."""
         return IndexKey("contact.created")

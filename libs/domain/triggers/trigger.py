@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TriggerEvent:
     """An event, as triggers see it: its workspace, type and data."""
 
     workspace_id: UUID
@@ -29,11 +29,11 @@ class Trigger(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def filed_under(self) -> IndexKey | None:
+    def index_key(self) -> IndexKey | None:
         """Say where the index files this trigger; None while it is incomplete."""
         return None
 
-    def matches(self, happening: Happening) -> bool:  # noqa: ARG002  (the index key says it all)
+    def matches(self, event: TriggerEvent) -> bool:  # noqa: ARG002  (the index key says it all)
         """Say whether an event filed under the same key really fires this trigger."""
         return True
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_commands import ContactCommand, UpdateContact
 from libs.contracts.contact_events import (
     CloudEvent,
@@ -17,11 +17,11 @@ from libs.contracts.contact_events import (
 SOURCE = "/millrace/directory"
 
 
-async def carry_out(
+async def handle_batch(
     tx: Transaction,  # noqa: ARG001  (the directory follows the event, not the command)
     batch: Sequence[Received[ContactCommand]],
 ) -> list[Outgoing]:
-    """Answer each command with the event that says it was done."""
+    """StepResult each command with the event that says it was done."""
     return [received.causes(_event(received.message)) for received in batch]
 
 

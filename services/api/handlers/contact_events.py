@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import (
     ContactCreated,
     ContactDeleted,
@@ -30,8 +30,8 @@ _BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded)
 opens an old mail must not bring its recipient back."""
 
 
-async def follow(tx: Transaction, batch: Sequence[Received[ContactEvent]]) -> list[Outgoing]:
-    """Apply facts in order. A list that only events have named so far becomes known."""
+async def handle_batch(tx: Transaction, batch: Sequence[Received[ContactEvent]]) -> list[Outgoing]:
+    """Apply events in order. A list that only events have named so far becomes known."""
     events = [received.message for received in batch]
     keys = {(event.workspaceid, event.subject) for event in events}
     contacts = await directory.read_contacts(tx, keys)

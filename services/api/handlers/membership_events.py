@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.membership_events import EnrollmentRefused, MembershipEvent, MembershipMoved
 from libs.domain.calendar import to_text
 from services.api.store import runs
@@ -17,7 +17,9 @@ _RUN_STATUS = {"active": "in_flow", "waiting": "in_flow", "completed": "complete
 _FAILURES = frozenset({"step_failed", "going_in_circles"})
 
 
-async def follow(tx: Transaction, batch: Sequence[Received[MembershipEvent]]) -> list[Outgoing]:
+async def handle_batch(
+    tx: Transaction, batch: Sequence[Received[MembershipEvent]]
+) -> list[Outgoing]:
     """Take in what happened; counts change by what each membership was and is."""
     moved = [one.message for one in batch if isinstance(one.message, MembershipMoved)]
     refused = [one.message for one in batch if isinstance(one.message, EnrollmentRefused)]

@@ -7,8 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.chassis.logs import logger
 from libs.chassis.outages import is_outage
+from libs.chassis.telemetry.logs import logger
 from services.api.http.problems import STATUS, answer
 from services.api.use_cases.problems import Problem
 
@@ -61,7 +61,7 @@ def _announced(scope: Scope) -> int:
 def _tell(error: Exception) -> None:
     """Log an error. Raised further it would be logged twice, and end the caller's connection."""
     if is_outage(error):
-        _log.warning("request.put_off", reason=repr(error))
+        _log.warning("request.retried", reason=repr(error))
     else:
         _log.error("request.failed", exc_info=error)
 

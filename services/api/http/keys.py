@@ -7,23 +7,23 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.api.store import keys
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.problems import Problem
 
 _bearer = HTTPBearer(auto_error=False, description="An API key of the workspace.")
 
 
-def desk_of(request: Request) -> Desk:
+def context_of(request: Request) -> AppContext:
     """Give what use cases work with."""
-    desk: Desk = request.app.state.desk
-    return desk
+    app_context: AppContext = request.app.state.app_context
+    return app_context
 
 
-DeskParam = Annotated[Desk, Depends(desk_of)]
+ContextParam = Annotated[AppContext, Depends(context_of)]
 
 
 async def workspace_of(
-    desk: DeskParam,
+    app_context: ContextParam,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> UUID:
     """Say which workspace the caller's key opens.
@@ -31,7 +31,9 @@ async def workspace_of(
     Raises:
         Problem: If there is no key, or it opens none.
     """
-    found = await keys.workspace_of(desk.pool, credentials.credentials) if credentials else None
+    found = (
+        await keys.workspace_of(app_context.pool, credentials.credentials) if credentials else None
+    )
     if found is None:
         raise Problem("unauthorized", "unauthorized", "Unauthorized")
     return found

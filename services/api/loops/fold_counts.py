@@ -1,12 +1,12 @@
 """Fold the changes of counts, so that reading them stays cheap."""
 
-from libs.chassis.outages import putting_off
-from libs.chassis.postgres import Pool, transaction
+from libs.chassis.outages import retry_later
+from libs.chassis.postgres.pool import Pool, transaction
 from services.api.store import runs
 
 
 async def fold(pool: Pool) -> None:
     """Fold what has come up to now; an outage leaves it for the next time."""
-    with putting_off("counts.put_off"):
+    with retry_later("counts.retried"):
         async with transaction(pool) as tx:
             await runs.fold_counts(tx)

@@ -16,8 +16,8 @@ from pydantic import (
 
 from libs.contracts.contact_events import Fields
 from libs.domain.contact import Scalar
-from services.api.http.keys import DeskParam, Workspace
-from services.api.native import shapes
+from services.api.http.keys import ContextParam, Workspace
+from services.api.native import serializers
 from services.api.store import directory as store
 from services.api.use_cases import contacts
 from services.api.use_cases.contacts import NewContact
@@ -121,12 +121,14 @@ class CreateCustomField(_Body):
 
 
 @router.post("/v1/contacts")
-async def create_contacts(desk: DeskParam, workspace: Workspace, body: CreateContacts) -> Json:
+async def create_contacts(
+    app_context: ContextParam, workspace: Workspace, body: CreateContacts
+) -> Json:
     """Create contacts, by publishing that they came into being."""
     read = [_read_item(sent) for sent in body.items]
     good = [one for one in read if isinstance(one, CreateContact)]
     new = [NewContact(one.contact_id, one.standard(), one.custom_fields) for one in good]
-    created = iter(await contacts.create(desk, workspace, new))
+    created = iter(await contacts.create(app_context, workspace, new))
     results = [
         _result(index, sent, next(created) if isinstance(one, CreateContact) else one)
         for index, (sent, one) in enumerate(zip(body.items, read, strict=True))
@@ -136,73 +138,73 @@ async def create_contacts(desk: DeskParam, workspace: Workspace, body: CreateCon
 
 
 @router.get("/v1/contacts/{contact_id}")
-async def read_contact(desk: DeskParam, workspace: Workspace, contact_id: UUID) -> Json:
+async def read_contact(app_context: ContextParam, workspace: Workspace, contact_id: UUID) -> Json:
     """Give one contact."""
-    return shapes.contact(await contacts.read(desk, workspace, contact_id))
+    return serializers.contact(await contacts.read(app_context, workspace, contact_id))
 
 
 @router.patch("/v1/contacts/{contact_id}")
 async def update_contact(
-    desk: DeskParam, workspace: Workspace, contact_id: UUID, body: UpdateContact
+    app_context: ContextParam, workspace: Workspace, contact_id: UUID, body: UpdateContact
 ) -> Json:
     """Set fields of a contact."""
     data = Fields(fields=body.standard(), custom_fields=body.custom_fields)
-    await contacts.update(desk, workspace, contact_id, data)
-    return shapes.contact(await contacts.read(desk, workspace, contact_id))
+    await contacts.update(app_context, workspace, contact_id, data)
+    return serializers.contact(await contacts.read(app_context, workspace, contact_id))
 
 
 @router.delete("/v1/contacts/{contact_id}", status_code=202)
-async def delete_contact(desk: DeskParam, workspace: Workspace, contact_id: UUID) -> Json:
+async def delete_contact(app_context: ContextParam, workspace: Workspace, contact_id: UUID) -> Json:
     """Delete a contact; its runs end."""
-    await contacts.delete(desk, workspace, contact_id)
+    await contacts.delete(app_context, workspace, contact_id)
     return {"contact_id": str(contact_id), "deleted": True}
 
 
 @router.post("/v1/lists", status_code=201)
-async def create_list(desk: DeskParam, workspace: Workspace, body: CreateList) -> Json:
+async def create_list(app_context: ContextParam, workspace: Workspace, body: CreateList) -> Json:
     """Create a static list, or name one that only events have named so far by its id.
 
     A list with this id that has a name already stays as it is; the answer shows it.
     """
-    list_id, now = body.list_id or uuid4(), desk.clock.now()
-    async with desk.relay.unit() as unit:
-        return shapes.contact_list(
+    list_id, now = body.list_id or uuid4(), app_context.clock.now()
+    async with app_context.relay.unit() as unit:
+        return serializers.contact_list(
             await store.name_list(unit.tx, workspace, list_id, body.name, now)
         )
 
 
 @router.get("/v1/lists")
-async def list_lists(desk: DeskParam, workspace: Workspace) -> Json:
+async def list_lists(app_context: ContextParam, workspace: Workspace) -> Json:
     """Give every list."""
-    found = await store.lists(desk.pool, workspace)
-    return {"lists": [shapes.contact_list(one) for one in found]}
+    found = await store.lists(app_context.pool, workspace)
+    return {"lists": [serializers.contact_list(one) for one in found]}
 
 
 @router.post("/v1/lists/{list_id}/contacts/{contact_id}")
 async def put_on_list(
-    desk: DeskParam, workspace: Workspace, list_id: UUID, contact_id: UUID
+    app_context: ContextParam, workspace: Workspace, list_id: UUID, contact_id: UUID
 ) -> Json:
     """Put a contact on a list."""
-    await contacts.put_on_list(desk, workspace, list_id, contact_id)
+    await contacts.put_on_list(app_context, workspace, list_id, contact_id)
     return {"list_id": str(list_id), "contact_id": str(contact_id), "member": True}
 
 
 @router.delete("/v1/lists/{list_id}/contacts/{contact_id}")
 async def take_off_list(
-    desk: DeskParam, workspace: Workspace, list_id: UUID, contact_id: UUID
+    app_context: ContextParam, workspace: Workspace, list_id: UUID, contact_id: UUID
 ) -> Json:
     """Take a contact off a list."""
-    await contacts.take_off_list(desk, workspace, list_id, contact_id)
+    await contacts.take_off_list(app_context, workspace, list_id, contact_id)
     return {"list_id": str(list_id), "contact_id": str(contact_id), "member": False}
 
 
 @router.post("/v1/custom-fields", status_code=201)
 async def create_custom_field(
-    desk: DeskParam, workspace: Workspace, body: CreateCustomField
+    app_context: ContextParam, workspace: Workspace, body: CreateCustomField
 ) -> Json:
     """Define a custom field."""
     field_id, definition = uuid4(), body.definition()
-    async with desk.relay.unit() as unit:
+    async with app_context.relay.unit() as unit:
         if len(await store.custom_fields(unit.tx, workspace)) >= _MOST_CUSTOM_FIELDS:
             message = f"A workspace has at most {_MOST_CUSTOM_FIELDS} custom fields"
             raise Problem("conflict", "custom_field_limit_reached", message)
@@ -210,14 +212,14 @@ async def create_custom_field(
     if not added:
         message = f"There is a custom field {body.api_name} already"
         raise Problem("conflict", "custom_field_exists", message)
-    return shapes.custom_field({"custom_field_id": field_id, **definition})
+    return serializers.custom_field({"custom_field_id": field_id, **definition})
 
 
 @router.get("/v1/custom-fields")
-async def list_custom_fields(desk: DeskParam, workspace: Workspace) -> Json:
+async def list_custom_fields(app_context: ContextParam, workspace: Workspace) -> Json:
     """Give every custom field."""
-    found = await store.custom_fields(desk.pool, workspace)
-    return {"custom_fields": [shapes.custom_field(one) for one in found]}
+    found = await store.custom_fields(app_context.pool, workspace)
+    return {"custom_fields": [serializers.custom_field(one) for one in found]}
 
 
 def _read_item(sent: Any) -> CreateContact | Problem:

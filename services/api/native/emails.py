@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from services.api.http.keys import DeskParam, Workspace
+from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
-from services.api.native import shapes
+from services.api.native import serializers
 from services.api.store import emails as store
 from services.api.use_cases import emails
 from services.api.use_cases.emails import EmailDraft
@@ -17,42 +17,44 @@ Json = dict[str, Any]
 
 
 @router.post("", status_code=201)
-async def create(desk: DeskParam, workspace: Workspace, body: EmailDraft) -> Json:
+async def create(app_context: ContextParam, workspace: Workspace, body: EmailDraft) -> Json:
     """Create a draft."""
-    return shapes.email(await emails.create(desk, workspace, body))
+    return serializers.email(await emails.create(app_context, workspace, body))
 
 
 @router.get("")
 async def list_emails(
-    desk: DeskParam, workspace: Workspace, page: Annotated[Page, Depends()]
+    app_context: ContextParam, workspace: Workspace, page: Annotated[Page, Depends()]
 ) -> Json:
     """List mails, newest first."""
-    found, total = await store.page(desk.pool, workspace, page.limit, page.skip)
+    found, total = await store.page(app_context.pool, workspace, page.limit, page.skip)
     return {
-        "emails": [shapes.email(one) for one in found],
+        "emails": [serializers.email(one) for one in found],
         "pagination": page.pagination(total),
     }
 
 
 @router.get("/{email_id}")
-async def read(desk: DeskParam, workspace: Workspace, email_id: UUID) -> Json:
+async def read(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
     """Give one mail."""
-    return shapes.email(await emails.read(desk, workspace, email_id))
+    return serializers.email(await emails.read(app_context, workspace, email_id))
 
 
 @router.patch("/{email_id}")
-async def patch(desk: DeskParam, workspace: Workspace, email_id: UUID, body: Json) -> Json:
+async def patch(
+    app_context: ContextParam, workspace: Workspace, email_id: UUID, body: Json
+) -> Json:
     """Change some fields of a draft."""
-    return shapes.email(await emails.patch(desk, workspace, email_id, body))
+    return serializers.email(await emails.patch(app_context, workspace, email_id, body))
 
 
 @router.post("/{email_id}/approve")
-async def approve(desk: DeskParam, workspace: Workspace, email_id: UUID) -> Json:
+async def approve(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
     """Let flows send it."""
-    return shapes.email(await emails.approve(desk, workspace, email_id))
+    return serializers.email(await emails.approve(app_context, workspace, email_id))
 
 
 @router.post("/{email_id}/unapprove")
-async def unapprove(desk: DeskParam, workspace: Workspace, email_id: UUID) -> Json:
+async def unapprove(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
     """Make it a draft again."""
-    return shapes.email(await emails.unapprove(desk, workspace, email_id))
+    return serializers.email(await emails.unapprove(app_context, workspace, email_id))

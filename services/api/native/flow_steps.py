@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from libs.domain.flow import AnyStep
-from services.api.http.keys import DeskParam, Workspace
+from services.api.http.keys import ContextParam, Workspace
 from services.api.native.flows import shown
 from services.api.use_cases import flow_steps, flows
 from services.api.use_cases.flow_steps import Placement
@@ -67,41 +67,47 @@ class DeleteStep(_Body):
 
 @router.put("")
 async def put_steps(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, _body: Steps, request: Request
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, _body: Steps, request: Request
 ) -> Json:
     """Replace all steps."""
-    return await shown(desk, await flows.patch(desk, workspace, flow_id, await request.json()))
+    return await shown(
+        app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
+    )
 
 
 @router.post("", status_code=201)
 async def insert(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, body: InsertStep, request: Request
+    app_context: ContextParam,
+    workspace: Workspace,
+    flow_id: UUID,
+    body: InsertStep,
+    request: Request,
 ) -> Json:
     """Insert a step; edges are not rewritten."""
     step = (await request.json())["step"]
     flow = await flow_steps.edit(
-        desk,
+        app_context,
         workspace,
         flow_id,
         lambda steps: flow_steps.inserted(steps, step, body.placement),
     )
-    return await shown(desk, flow)
+    return await shown(app_context, flow)
 
 
 @router.patch("/{step_id:path}")
 async def patch(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, step_id: str, body: PatchStep
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, step_id: str, body: PatchStep
 ) -> Json:
     """Merge some fields into a step."""
     flow = await flow_steps.edit(
-        desk, workspace, flow_id, lambda steps: flow_steps.merged(steps, step_id, body.step)
+        app_context, workspace, flow_id, lambda steps: flow_steps.merged(steps, step_id, body.step)
     )
-    return await shown(desk, flow)
+    return await shown(app_context, flow)
 
 
 @router.delete("/{step_id:path}")
 async def delete(
-    desk: DeskParam,
+    app_context: ContextParam,
     workspace: Workspace,
     flow_id: UUID,
     step_id: str,
@@ -117,6 +123,6 @@ async def delete(
     if repair is None and replace_with_step_id is not None:
         repair = {"replace_with_step_id": replace_with_step_id or None}
     flow = await flow_steps.edit(
-        desk, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
+        app_context, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
     )
-    return await shown(desk, flow)
+    return await shown(app_context, flow)

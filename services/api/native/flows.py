@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from libs.domain.flow import AnyTrigger, FlowContent
-from services.api.http.keys import DeskParam, Workspace
+from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
-from services.api.native import shapes
+from services.api.native import serializers
 from services.api.store import flows as store
 from services.api.store import runs
 from services.api.store.flows import StoredFlow
 from services.api.use_cases import flows, lifecycle
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 
 router = APIRouter(prefix="/v1/email-flows", tags=["flows"])
 _STATUSES = ("draft", "active", "paused", "archived")
@@ -30,10 +30,10 @@ class Triggers(BaseModel):
     triggers: list[AnyTrigger]
 
 
-async def shown(desk: Desk, flow: StoredFlow) -> Json:
+async def shown(app_context: AppContext, flow: StoredFlow) -> Json:
     """Write a flow with its counts."""
-    counts = await runs.counts(desk.pool, [flow.flow_id])
-    return shapes.flow(flow, counts.get(flow.flow_id))
+    counts = await runs.counts(app_context.pool, [flow.flow_id])
+    return serializers.flow(flow, counts.get(flow.flow_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +58,24 @@ class FlowFilter:
 
 @router.post("", status_code=201)
 async def create(
-    desk: DeskParam, workspace: Workspace, _body: FlowContent, request: Request
+    app_context: ContextParam, workspace: Workspace, _body: FlowContent, request: Request
 ) -> Json:
     """Create a draft."""
-    return await shown(desk, await flows.create(desk, workspace, await request.json()))
+    return await shown(
+        app_context, await flows.create(app_context, workspace, await request.json())
+    )
 
 
 @router.get("")
 async def list_flows(
-    desk: DeskParam,
+    app_context: ContextParam,
     workspace: Workspace,
     page: Annotated[Page, Depends()],
     wanted: Annotated[FlowFilter, Depends()],
 ) -> Json:
     """List flows, archived ones only if asked for."""
     found, total = await store.page(
-        desk.pool,
+        app_context.pool,
         workspace_id=workspace,
         statuses=wanted.statuses(),
         search=wanted.search,
@@ -82,53 +84,59 @@ async def list_flows(
         at_most=page.limit,
         skip=page.skip,
     )
-    counts = await runs.counts(desk.pool, [flow.flow_id for flow in found])
+    counts = await runs.counts(app_context.pool, [flow.flow_id for flow in found])
     return {
-        "flows": [shapes.flow(flow, counts.get(flow.flow_id)) for flow in found],
+        "flows": [serializers.flow(flow, counts.get(flow.flow_id)) for flow in found],
         "pagination": page.pagination(total),
     }
 
 
 @router.get("/{flow_id}")
-async def read(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def read(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Give one flow."""
-    return await shown(desk, await flows.read(desk, workspace, flow_id))
+    return await shown(app_context, await flows.read(app_context, workspace, flow_id))
 
 
 @router.patch("/{flow_id}")
-async def patch(desk: DeskParam, workspace: Workspace, flow_id: UUID, body: Json) -> Json:
+async def patch(app_context: ContextParam, workspace: Workspace, flow_id: UUID, body: Json) -> Json:
     """Change some fields of a flow."""
-    return await shown(desk, await flows.patch(desk, workspace, flow_id, body))
+    return await shown(app_context, await flows.patch(app_context, workspace, flow_id, body))
 
 
 @router.delete("/{flow_id}")
-async def delete(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def delete(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Delete a flow that is not active."""
-    await flows.delete(desk, workspace, flow_id)
+    await flows.delete(app_context, workspace, flow_id)
     return {"flow_id": str(flow_id), "deleted": True}
 
 
 @router.put("/{flow_id}/triggers")
 async def put_triggers(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, _body: Triggers, request: Request
+    app_context: ContextParam,
+    workspace: Workspace,
+    flow_id: UUID,
+    _body: Triggers,
+    request: Request,
 ) -> Json:
     """Replace all triggers."""
-    return await shown(desk, await flows.patch(desk, workspace, flow_id, await request.json()))
+    return await shown(
+        app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
+    )
 
 
 @router.post("/{flow_id}/activate")
-async def activate(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def activate(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Let a complete flow enroll and move contacts."""
-    return await shown(desk, await lifecycle.activate(desk, workspace, flow_id))
+    return await shown(app_context, await lifecycle.activate(app_context, workspace, flow_id))
 
 
 @router.post("/{flow_id}/pause")
-async def pause(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def pause(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Stop new work without dropping anyone."""
-    return await shown(desk, await lifecycle.pause(desk, workspace, flow_id))
+    return await shown(app_context, await lifecycle.pause(app_context, workspace, flow_id))
 
 
 @router.post("/{flow_id}/archive")
-async def archive(desk: DeskParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def archive(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """End a flow that is not active, for good."""
-    return await shown(desk, await lifecycle.archive(desk, workspace, flow_id))
+    return await shown(app_context, await lifecycle.archive(app_context, workspace, flow_id))

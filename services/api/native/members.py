@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from services.api.http.keys import DeskParam, Workspace
+from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
-from services.api.native import shapes
+from services.api.native import serializers
 from services.api.store import runs
 from services.api.store.flows import StoredFlow
 from services.api.use_cases import flows, members
@@ -46,7 +46,7 @@ class MemberFilter:
 
 @router.post("/v1/email-flows/{flow_id}/contacts/{contact_id}", status_code=201)
 async def enroll(
-    desk: DeskParam,
+    app_context: ContextParam,
     workspace: Workspace,
     flow_id: UUID,
     contact_id: UUID,
@@ -54,31 +54,31 @@ async def enroll(
 ) -> Json:
     """Enroll a contact into an active flow by hand."""
     context = body.dynamic_context if body else {}
-    run = await members.enroll(desk, workspace, flow_id, contact_id, context)
-    return {"membership": shapes.membership(run)}
+    run = await members.enroll(app_context, workspace, flow_id, contact_id, context)
+    return {"membership": serializers.membership(run)}
 
 
 @router.delete("/v1/email-flows/{flow_id}/contacts/{contact_id}", response_model=None)
 async def remove(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, contact_id: UUID
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, contact_id: UUID
 ) -> Json | Response:
     """Drop the contact's current run; 204 if there is none."""
-    run = await members.remove(desk, workspace, flow_id, contact_id)
-    return {"membership": shapes.membership(run)} if run else Response(status_code=204)
+    run = await members.remove(app_context, workspace, flow_id, contact_id)
+    return {"membership": serializers.membership(run)} if run else Response(status_code=204)
 
 
 @router.get("/v1/email-flows/{flow_id}/members")
 async def list_members(
-    desk: DeskParam,
+    app_context: ContextParam,
     workspace: Workspace,
     flow_id: UUID,
     page: Annotated[Page, Depends()],
     wanted: Annotated[MemberFilter, Depends()],
 ) -> Json:
     """List the members of a flow, newest first."""
-    flow = await flows.read(desk, workspace, flow_id)
+    flow = await flows.read(app_context, workspace, flow_id)
     found, total = await runs.page(
-        desk.pool,
+        app_context.pool,
         workspace_id=workspace,
         flow_id=flow_id,
         at_most=page.limit,
@@ -86,26 +86,26 @@ async def list_members(
         **wanted.query(),
     )
     return {
-        "members": [shapes.member(one, _steps(flow)) for one in found],
+        "members": [serializers.member(one, _steps(flow)) for one in found],
         "pagination": page.pagination(total),
     }
 
 
 @router.get("/v1/email-flows/{flow_id}/members/{membership_id}")
 async def run_details(
-    desk: DeskParam, workspace: Workspace, flow_id: UUID, membership_id: UUID
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, membership_id: UUID
 ) -> Json:
     """Give one member's whole run, with its timeline."""
-    flow = await flows.read(desk, workspace, flow_id)
-    found = await runs.read(desk.pool, workspace, flow_id, membership_id)
+    flow = await flows.read(app_context, workspace, flow_id)
+    found = await runs.read(app_context.pool, workspace, flow_id, membership_id)
     if found is None:
         raise Problem("not_found", "campaign_flow_membership_not_found", "Membership not found")
-    return {"membership": shapes.run_details(found, _steps(flow))}
+    return {"membership": serializers.run_details(found, _steps(flow))}
 
 
 @router.get("/v1/refusals")
 async def list_refusals(
-    desk: DeskParam,
+    app_context: ContextParam,
     workspace: Workspace,
     page: Annotated[Page, Depends()],
     flow_id: UUID | None = None,
@@ -113,7 +113,7 @@ async def list_refusals(
 ) -> Json:
     """Say why contacts did not get into flows, newest first."""
     found, total = await runs.refusals(
-        desk.pool,
+        app_context.pool,
         workspace_id=workspace,
         flow_id=flow_id,
         contact_id=contact_id,
@@ -128,7 +128,7 @@ async def list_refusals(
                 "reason": one["reason"],
                 "entry_source": one["entry_source"],
                 "source_id": one["source_id"],
-                "refused_at": shapes.instant(one["refused_at"]),
+                "refused_at": serializers.instant(one["refused_at"]),
             }
             for one in found
         ],

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.postgres import Pool, Reads, Transaction, queries_beside
+from libs.chassis.postgres.pool import Pool, Reads, Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.domain.calendar import to_text
 from libs.domain.contact import CustomField, FieldType, Scalar
 

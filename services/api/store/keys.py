@@ -4,7 +4,8 @@ import hashlib
 import hmac
 from uuid import UUID
 
-from libs.chassis.postgres import Pool, Transaction, queries_beside
+from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
 _PREFIX_LENGTH = 16

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from libs.chassis.postgres import Pool
+from libs.chassis.postgres.pool import Pool
 
 
 async def read_page(

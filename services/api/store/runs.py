@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.chassis.postgres import Pool, Transaction, queries_beside
+from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.statements import queries_beside
 from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)

@@ -18,7 +18,7 @@ from libs.contracts.contact_events import (
 from libs.domain.contact import Scalar
 from services.api.store import directory
 from services.api.store.directory import StoredContact
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.problems import Problem, contact_not_found
 
 SOURCE = "/millrace/api"
@@ -44,14 +44,14 @@ class NewContact:
 
 
 async def create(
-    desk: Desk, workspace_id: UUID, contacts: Sequence[NewContact]
+    app_context: AppContext, workspace_id: UUID, contacts: Sequence[NewContact]
 ) -> list[UUID | Problem]:
     """Create contacts, each accepted or refused by itself; an address or id can be had only once.
 
     Raises:
         Problem: If Kafka cannot be reached; some may have been created.
     """
-    taken = await _taken(desk, workspace_id, contacts)
+    taken = await _taken(app_context, workspace_id, contacts)
     outcomes: list[UUID | Problem] = []
     for contact in contacts:
         if known := next((taken[name] for name in contact.names() if name in taken), None):
@@ -59,22 +59,24 @@ async def create(
             continue
         contact_id = contact.contact_id or uuid4()
         data = Fields(fields=contact.fields, custom_fields=contact.custom_fields)
-        await desk.publish(ContactCreated(**_envelope(desk, workspace_id, contact_id), data=data))
+        await app_context.publish(
+            ContactCreated(**_envelope(app_context, workspace_id, contact_id), data=data)
+        )
         outcomes.append(contact_id)
         taken |= dict.fromkeys(contact.names(), contact_id)
     created = [(workspace_id, one) for one in outcomes if isinstance(one, UUID)]
-    await _until(desk, lambda: _all_known(desk, created))
+    await _until(app_context, lambda: _all_known(app_context, created))
     return outcomes
 
 
 async def _taken(
-    desk: Desk, workspace_id: UUID, contacts: Sequence[NewContact]
+    app_context: AppContext, workspace_id: UUID, contacts: Sequence[NewContact]
 ) -> dict[str | UUID, UUID]:
     """Say which of these contacts' addresses and ids the directory has already."""
     emails = [contact.email for contact in contacts if contact.email]
     ids = [(workspace_id, contact.contact_id) for contact in contacts if contact.contact_id]
-    by_email = await directory.by_emails(desk.pool, workspace_id, emails)
-    by_id = await directory.read_contacts(desk.pool, ids)
+    by_email = await directory.by_emails(app_context.pool, workspace_id, emails)
+    by_id = await directory.read_contacts(app_context.pool, ids)
     pairs: list[tuple[str | UUID, UUID]] = [*by_email.items(), *((one, one) for _, one in by_id)]
     return dict(pairs)
 
@@ -85,91 +87,101 @@ def _exists_already(contact_id: UUID) -> Problem:
     return Problem("conflict", "contact_already_exists", message, details)
 
 
-async def read(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContact:
+async def read(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> StoredContact:
     """Read a contact.
 
     Raises:
         Problem: If there is none.
     """
-    contact = await _found(desk, workspace_id, contact_id)
+    contact = await _found(app_context, workspace_id, contact_id)
     if contact is None:
         raise contact_not_found()
     return contact
 
 
-async def update(desk: Desk, workspace_id: UUID, contact_id: UUID, data: Fields) -> None:
+async def update(
+    app_context: AppContext, workspace_id: UUID, contact_id: UUID, data: Fields
+) -> None:
     """Set fields of a contact; null empties one.
 
     Raises:
         Problem: If there is no such contact, or Kafka cannot be reached.
     """
-    await read(desk, workspace_id, contact_id)
-    await desk.publish(ContactUpdated(**_envelope(desk, workspace_id, contact_id), data=data))
+    await read(app_context, workspace_id, contact_id)
+    await app_context.publish(
+        ContactUpdated(**_envelope(app_context, workspace_id, contact_id), data=data)
+    )
 
     async def shown() -> bool:
-        contact = await _found(desk, workspace_id, contact_id)
+        contact = await _found(app_context, workspace_id, contact_id)
         return contact is None or _holds(contact, data)
 
-    await _until(desk, shown)
+    await _until(app_context, shown)
 
 
-async def delete(desk: Desk, workspace_id: UUID, contact_id: UUID) -> None:
+async def delete(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> None:
     """Delete a contact; its runs end.
 
     Raises:
         Problem: If there is no such contact, or Kafka cannot be reached.
     """
-    await read(desk, workspace_id, contact_id)
-    await desk.publish(ContactDeleted(**_envelope(desk, workspace_id, contact_id)))
+    await read(app_context, workspace_id, contact_id)
+    await app_context.publish(ContactDeleted(**_envelope(app_context, workspace_id, contact_id)))
 
     async def gone() -> bool:
-        return await _found(desk, workspace_id, contact_id) is None
+        return await _found(app_context, workspace_id, contact_id) is None
 
-    await _until(desk, gone)
+    await _until(app_context, gone)
 
 
-async def put_on_list(desk: Desk, workspace_id: UUID, list_id: UUID, contact_id: UUID) -> None:
+async def put_on_list(
+    app_context: AppContext, workspace_id: UUID, list_id: UUID, contact_id: UUID
+) -> None:
     """Put a contact on a static list. Doing so twice changes nothing and fires no trigger.
 
     Raises:
         Problem: If the list or the contact does not exist, or Kafka cannot be reached.
     """
-    await _change_list(desk, workspace_id, (list_id, contact_id), on=True)
+    await _change_list(app_context, workspace_id, (list_id, contact_id), on=True)
 
 
-async def take_off_list(desk: Desk, workspace_id: UUID, list_id: UUID, contact_id: UUID) -> None:
+async def take_off_list(
+    app_context: AppContext, workspace_id: UUID, list_id: UUID, contact_id: UUID
+) -> None:
     """Take a contact off a static list.
 
     Raises:
         Problem: As `put_on_list`.
     """
-    await _change_list(desk, workspace_id, (list_id, contact_id), on=False)
+    await _change_list(app_context, workspace_id, (list_id, contact_id), on=False)
 
 
 async def _change_list(
-    desk: Desk, workspace_id: UUID, pair: tuple[UUID, UUID], *, on: bool
+    app_context: AppContext, workspace_id: UUID, pair: tuple[UUID, UUID], *, on: bool
 ) -> None:
     list_id, contact_id = pair
-    lists = await directory.lists(desk.pool, workspace_id)
+    lists = await directory.lists(app_context.pool, workspace_id)
     if list_id not in {one["list_id"] for one in lists}:
         raise Problem("not_found", "list_not_found", "List not found")
-    contact = await read(desk, workspace_id, contact_id)
+    contact = await read(app_context, workspace_id, contact_id)
     if (list_id in contact.lists) is on:
         return
     kind = ListContactAdded if on else ListContactRemoved
-    envelope = _envelope(desk, workspace_id, contact_id)
-    await desk.publish(kind(**envelope, data=ListRef(list_id=list_id)))
+    envelope = _envelope(app_context, workspace_id, contact_id)
+    await app_context.publish(kind(**envelope, data=ListRef(list_id=list_id)))
 
     async def shown() -> bool:
-        contact = await _found(desk, workspace_id, contact_id)
+        contact = await _found(app_context, workspace_id, contact_id)
         return contact is None or (list_id in contact.lists) is on
 
-    await _until(desk, shown)
+    await _until(app_context, shown)
 
 
-async def _found(desk: Desk, workspace_id: UUID, contact_id: UUID) -> StoredContact | None:
+async def _found(
+    app_context: AppContext, workspace_id: UUID, contact_id: UUID
+) -> StoredContact | None:
     key = (workspace_id, contact_id)
-    return (await directory.read_contacts(desk.pool, [key])).get(key)
+    return (await directory.read_contacts(app_context.pool, [key])).get(key)
 
 
 def _holds(contact: StoredContact, data: Fields) -> bool:
@@ -180,24 +192,24 @@ def _holds(contact: StoredContact, data: Fields) -> bool:
     )
 
 
-def _envelope(desk: Desk, workspace_id: UUID, contact_id: UUID) -> dict[str, Any]:
+def _envelope(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> dict[str, Any]:
     return {
         "id": str(uuid4()),
         "source": SOURCE,
         "subject": contact_id,
-        "time": desk.clock.now(),
+        "time": app_context.clock.now(),
         "workspaceid": workspace_id,
     }
 
 
-async def _all_known(desk: Desk, keys: Sequence[tuple[UUID, UUID]]) -> bool:
-    return len(await directory.read_contacts(desk.pool, keys)) == len(set(keys))
+async def _all_known(app_context: AppContext, keys: Sequence[tuple[UUID, UUID]]) -> bool:
+    return len(await directory.read_contacts(app_context.pool, keys)) == len(set(keys))
 
 
-async def _until(desk: Desk, shown: Callable[[], Awaitable[bool]]) -> None:
+async def _until(app_context: AppContext, shown: Callable[[], Awaitable[bool]]) -> None:
     """Wait, not for ever, until our own directory shows what was written: read your writes."""
     try:
-        async with asyncio.timeout(desk.settings.directory_wait_seconds):
+        async with asyncio.timeout(app_context.settings.directory_wait_seconds):
             while not await shown():  # noqa: ASYNC110  (another process may be the one to write it)
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:

@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from libs.chassis.relay import Unit
+from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import EmailContent, EmailDefined
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.content import problem_of
-from services.api.use_cases.desk import Desk
 from services.api.use_cases.problems import Problem, email_not_found
 
 Address = Annotated[
@@ -40,34 +40,34 @@ class EmailDraft(BaseModel):
     text: Annotated[str, Field(max_length=1_000_000)] | None = None
 
 
-async def create(desk: Desk, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
+async def create(app_context: AppContext, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
     """Create a draft."""
     content = draft.model_dump(exclude_unset=True)
-    async with desk.relay.unit() as unit:
-        return await emails.add(unit.tx, uuid4(), workspace_id, content, desk.clock.now())
+    async with app_context.relay.unit() as unit:
+        return await emails.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
 
 
-async def read(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+async def read(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
     """Read a mail.
 
     Raises:
         Problem: If there is none.
     """
-    email = await emails.read(desk.pool, workspace_id, email_id)
+    email = await emails.read(app_context.pool, workspace_id, email_id)
     if email is None:
         raise email_not_found()
     return email
 
 
 async def patch(
-    desk: Desk, workspace_id: UUID, email_id: UUID, changes: Mapping[str, Any]
+    app_context: AppContext, workspace_id: UUID, email_id: UUID, changes: Mapping[str, Any]
 ) -> StoredEmail:
     """Change some fields of a draft.
 
     Raises:
         Problem: If there is no such mail, it is approved, or a field is wrong.
     """
-    async with desk.relay.unit() as unit:
+    async with app_context.relay.unit() as unit:
         email = await _lock(unit, workspace_id, email_id)
         if email.status == "approved":
             raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
@@ -76,42 +76,42 @@ async def patch(
             EmailDraft.model_validate(content)
         except ValidationError as error:
             raise problem_of(error, content) from None
-        return await emails.change(unit.tx, email, content, "draft", desk.clock.now())
+        return await emails.change(unit.tx, email, content, "draft", app_context.clock.now())
 
 
-async def approve(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+async def approve(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
     """Let flows send a mail, as it is now; the executor gets its content.
 
     Raises:
         Problem: If there is no such mail, or something is missing.
     """
-    async with desk.relay.unit() as unit:
+    async with app_context.relay.unit() as unit:
         email = await _lock(unit, workspace_id, email_id)
         if email.status == "approved":
             return email
         _check_complete(email)
-        now = desk.clock.now()
+        now = app_context.clock.now()
         approved = await emails.change(unit.tx, email, email.content, "approved", now)
-        unit.say(
+        unit.enqueue(
             EmailDefined(id=uuid4(), time=now, workspace_id=workspace_id, email=_content(approved))
         )
         return approved
 
 
-async def unapprove(desk: Desk, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
     """Make a mail a draft again.
 
     Raises:
         Problem: If there is no such mail, or an active flow sends it.
     """
-    async with desk.relay.unit() as unit:
+    async with app_context.relay.unit() as unit:
         email = await _lock(unit, workspace_id, email_id)
         if email.status == "draft":
             return email
         if using := await flows.naming_email(unit.tx, workspace_id, email_id):
             details = {"flow_ids": [str(flow_id) for flow_id in using]}
             raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
-        return await emails.change(unit.tx, email, email.content, "draft", desk.clock.now())
+        return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
 
 
 async def _lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from services.api.store import flows
 from services.api.store.flows import Change, StoredFlow
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.content import read_content
-from services.api.use_cases.desk import Desk
 from services.api.use_cases.flows import check_editable, lock
 from services.api.use_cases.problems import Problem, invalid, step_not_found
 
@@ -25,21 +25,21 @@ class Placement:
 
 
 async def edit(
-    desk: Desk, workspace_id: UUID, flow_id: UUID, change: Callable[[Steps], Steps]
+    app_context: AppContext, workspace_id: UUID, flow_id: UUID, change: Callable[[Steps], Steps]
 ) -> StoredFlow:
     """Change the list of steps.
 
     Raises:
         Problem: If there is no such flow, it may not be edited now, or the result is wrong.
     """
-    async with desk.relay.unit() as unit:
+    async with app_context.relay.unit() as unit:
         flow = await lock(unit, workspace_id, flow_id)
         check_editable(flow, structure=True)
         steps = change([dict(step) for step in flow.content.get("steps", [])])
         content = {**flow.content, "steps": steps}
         read_content(content)
         next_one = Change(
-            content=content, status=flow.status, published=False, now=desk.clock.now()
+            content=content, status=flow.status, published=False, now=app_context.clock.now()
         )
         return await flows.change(unit.tx, flow, next_one)
 

@@ -5,22 +5,22 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from libs.chassis.logs import logger
-from libs.chassis.relay import Unit
+from libs.chassis.exactly_once.relay import Unit
+from libs.chassis.telemetry.logs import logger
 from libs.domain.flow import FlowStatus
 from libs.domain.readiness import Inventory, Readiness, readiness
 from libs.domain.steps.send_email import SendEmailStep
 from services.api.store import directory, emails, flows
 from services.api.store.flows import Change, StoredFlow
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.content import read_content
-from services.api.use_cases.desk import Desk
 from services.api.use_cases.flows import lock, say, wrong_state
 from services.api.use_cases.problems import Problem
 
 _log = logger(__name__)
 
 
-async def activate(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def activate(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
     """Let a flow enroll and move contacts, if it is complete.
 
     When this returns, events published from then on are matched: the services have said that they
@@ -34,10 +34,10 @@ async def activate(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
         _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "activated")
         _check_ready(await ready(unit, flow))
 
-    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.ACTIVE, check)
+    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.ACTIVE, check)
 
 
-async def pause(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def pause(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
     """Stop new work without dropping anyone.
 
     Raises:
@@ -47,10 +47,10 @@ async def pause(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
     async def check(_unit: Unit, flow: StoredFlow) -> None:
         _check_status(flow, {FlowStatus.ACTIVE}, "paused")
 
-    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.PAUSED, check)
+    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.PAUSED, check)
 
 
-async def archive(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def archive(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
     """End a flow for good; its members are dropped.
 
     Raises:
@@ -60,7 +60,7 @@ async def archive(desk: Desk, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
     async def check(_unit: Unit, flow: StoredFlow) -> None:
         _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "archived")
 
-    return await _change_status(desk, (workspace_id, flow_id), FlowStatus.ARCHIVED, check)
+    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.ARCHIVED, check)
 
 
 async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
@@ -78,30 +78,32 @@ async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
 
 
 async def _change_status(
-    desk: Desk,
+    app_context: AppContext,
     key: tuple[UUID, UUID],
     status: FlowStatus,
     check: Callable[[Unit, StoredFlow], Awaitable[None]],
 ) -> StoredFlow:
     workspace_id, flow_id = key
     async with contextlib.AsyncExitStack() as waiting:
-        async with desk.relay.unit() as unit:
+        async with app_context.relay.unit() as unit:
             flow = await lock(unit, workspace_id, flow_id)
             await check(unit, flow)
             change = Change(
-                content=flow.content, status=status, published=True, now=desk.clock.now()
+                content=flow.content, status=status, published=True, now=app_context.clock.now()
             )
             changed = await flows.change(unit.tx, flow, change)
-            await say(desk, unit, changed, reply=True)
+            await say(app_context, unit, changed, reply=True)
             # Waiting begins before anyone can answer.
-            taken = waiting.enter_context(desk.replies.to_definition(flow_id, changed.version))
-        await _wait(desk, taken, changed)
+            taken = waiting.enter_context(
+                app_context.replies.to_definition(flow_id, changed.version)
+            )
+        await _wait(app_context, taken, changed)
     return changed
 
 
-async def _wait(desk: Desk, taken: asyncio.Event, flow: StoredFlow) -> None:
+async def _wait(app_context: AppContext, taken: asyncio.Event, flow: StoredFlow) -> None:
     try:
-        await asyncio.wait_for(taken.wait(), desk.settings.definition_wait_seconds)
+        await asyncio.wait_for(taken.wait(), app_context.settings.definition_wait_seconds)
     except TimeoutError:
         _log.warning("definition.not_taken_yet", flow_id=str(flow.flow_id), version=flow.version)
 

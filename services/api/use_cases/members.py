@@ -12,7 +12,7 @@ from libs.contracts.membership_events import Run
 from libs.contracts.step_commands import Enroll, Remove
 from libs.domain.flow import FlowStatus
 from services.api.store import directory
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.flows import read
 from services.api.use_cases.problems import (
     Kind,
@@ -47,7 +47,11 @@ _REFUSALS: Mapping[str, tuple[Kind, str, str]] = {
 
 
 async def enroll(
-    desk: Desk, workspace_id: UUID, flow_id: UUID, contact_id: UUID, context: dict[str, Any]
+    app_context: AppContext,
+    workspace_id: UUID,
+    flow_id: UUID,
+    contact_id: UUID,
+    context: dict[str, Any],
 ) -> Run:
     """Enroll a contact by hand and wait for the executor's verdict.
 
@@ -56,16 +60,16 @@ async def enroll(
             then the same call may be made again.
     """
     check_context(context)
-    flow = await read(desk, workspace_id, flow_id)
+    flow = await read(app_context, workspace_id, flow_id)
     if flow.status is not FlowStatus.ACTIVE:
         raise Problem(*_REFUSALS["flow_not_active"])
     key = (workspace_id, contact_id)
-    if key not in await directory.read_contacts(desk.pool, [key]):
+    if key not in await directory.read_contacts(app_context.pool, [key]):
         raise contact_not_found()
     command_id = uuid4()
     command = Enroll(
         id=command_id,
-        time=desk.clock.now(),
+        time=app_context.clock.now(),
         workspace_id=workspace_id,
         contact_id=contact_id,
         flow_id=flow_id,
@@ -75,30 +79,32 @@ async def enroll(
         dynamic_context=context,
         reply=True,
     )
-    done = await _ask(desk, command)
+    done = await _ask(app_context, command)
     if done.refusal is not None:
         raise Problem(*_REFUSALS[done.refusal])
     return _run(done)
 
 
-async def remove(desk: Desk, workspace_id: UUID, flow_id: UUID, contact_id: UUID) -> Run | None:
+async def remove(
+    app_context: AppContext, workspace_id: UUID, flow_id: UUID, contact_id: UUID
+) -> Run | None:
     """Drop the contact's current run; None if it was not in the flow.
 
     Raises:
         Problem: If the flow does not exist, or nobody answers in time.
     """
-    flow = await read(desk, workspace_id, flow_id)
+    flow = await read(app_context, workspace_id, flow_id)
     if not flow.published_version:
         return None
     command = Remove(
         id=uuid4(),
-        time=desk.clock.now(),
+        time=app_context.clock.now(),
         workspace_id=workspace_id,
         contact_id=contact_id,
         flow_id=flow_id,
         min_flow_version=flow.published_version,
     )
-    done = await _ask(desk, command)
+    done = await _ask(app_context, command)
     return None if done.refusal == "not_in_flow" else _run(done)
 
 
@@ -117,7 +123,7 @@ def check_context(context: Mapping[str, Any]) -> None:
             raise invalid(f"dynamic_context.{name}", "text, a number, true, false or null")
 
 
-async def _ask(desk: Desk, command: Enroll | Remove) -> CommandDone:
+async def _ask(app_context: AppContext, command: Enroll | Remove) -> CommandDone:
     """Publish a command and wait for its answer.
 
     The directory may know a contact a moment before the executor does; then the same command is
@@ -125,11 +131,11 @@ async def _ask(desk: Desk, command: Enroll | Remove) -> CommandDone:
     """
     try:
         async with (
-            asyncio.timeout(desk.settings.reply_timeout_seconds),
-            desk.replies.to_command(command.id) as answers,
+            asyncio.timeout(app_context.settings.reply_timeout_seconds),
+            app_context.replies.to_command(command.id) as answers,
         ):
             while True:
-                await desk.publish(command)
+                await app_context.publish(command)
                 done = await answers.get()
                 if done.refusal != "contact_not_found":
                     return done

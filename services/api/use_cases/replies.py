@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import UUID
 
-from libs.contracts.command_replies import CommandDone, CommandReply, DefinitionTaken
+from libs.contracts.command_replies import CommandDone, CommandReply, DefinitionApplied
 
 TAKERS = frozenset({"trigger_matcher", "step_executor"})
 """The services that must work by a definition before its change counts as made."""
@@ -26,7 +26,7 @@ class Replies:
             match reply:
                 case CommandDone() if reply.command_id in self._commands:
                     self._commands[reply.command_id].put_nowait(reply)
-                case DefinitionTaken() if (reply.flow_id, reply.version) in self._taken:
+                case DefinitionApplied() if (reply.flow_id, reply.version) in self._taken:
                     self._take(reply)
                 case _:
                     continue
@@ -50,7 +50,7 @@ class Replies:
             del self._taken[flow_id, version]
             self._takers.pop((flow_id, version), None)
 
-    def _take(self, reply: DefinitionTaken) -> None:
+    def _take(self, reply: DefinitionApplied) -> None:
         key = (reply.flow_id, reply.version)
         self._takers[key].add(reply.service)
         if self._takers[key] >= TAKERS:

@@ -5,13 +5,13 @@ from uuid import uuid4
 
 from libs.contracts.contact_events import EmailEvent, MailRef
 from libs.contracts.tracking import TrackedMail
-from services.api.use_cases.desk import Desk
+from services.api.use_cases.app_context import AppContext
 
 SOURCE = "/millrace/tracking"
 
 
 async def record(
-    desk: Desk,
+    app_context: AppContext,
     mail: TrackedMail,
     kind: Literal["email.opened", "email.clicked", "email.unsubscribed"],
 ) -> None:
@@ -32,8 +32,8 @@ async def record(
         source=SOURCE,
         type=kind,
         subject=mail.contact_id,
-        time=desk.clock.now(),
+        time=app_context.clock.now(),
         workspaceid=mail.workspace_id,
         data=reference,
     )
-    await desk.publish(event)
+    await app_context.publish(event)

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.timer_commands import TimerCommand
 from services.scheduler.store import timers, watermarks
-from services.scheduler.use_cases.wake_up import wake_up
+from services.scheduler.use_cases.resume_commands import resume_command
 
 
-async def accept(tx: Transaction, batch: Sequence[Received[TimerCommand]]) -> list[Outgoing]:
+async def handle_batch(tx: Transaction, batch: Sequence[Received[TimerCommand]]) -> list[Outgoing]:
     """Keep new timers.
 
-    The watermark of a shard will never come back to a moment it has passed, so a timer that is due
-    before it is fired in this very transaction. No tick can slip in between: a tick holds the
-    shard's position, and so does this batch.
+    The watermark of a partition never comes back to a moment it has passed, so a timer that is
+    due before it is fired in this very transaction. No tick can slip in between: a tick holds the
+    partition's position, and so does this batch.
     """
     marks = await watermarks.read(tx, {received.partition for received in batch})
     late = [one for one in batch if marks[one.partition].has_passed(one.message.due_at)]
     kept = [one for one in batch if not marks[one.partition].has_passed(one.message.due_at)]
     await timers.keep(tx, kept)
-    return [received.causes(wake_up(timers.Timer.of(received.message))) for received in late]
+    return [received.causes(resume_command(timers.Timer.of(received.message))) for received in late]

@@ -2,9 +2,9 @@
 CREATE SEQUENCE timer_number;
 
 -- Append-only. One partition per day (UTC), opened when the first timer falls into it; it gets its
--- index when it comes near and is dropped when every shard's watermark has passed it.
+-- index when it comes near and is dropped when every partition's watermark has passed it.
 CREATE TABLE timer (
-    shard int NOT NULL,
+    partition int NOT NULL,
     due_at timestamptz NOT NULL,
     number bigint NOT NULL DEFAULT nextval('timer_number'),
     workspace_id uuid NOT NULL,
@@ -20,9 +20,9 @@ CREATE TABLE timer_day (
     indexed boolean NOT NULL DEFAULT false
 );
 
--- Up to where each shard has fired: everything at or before (fired_until, fired_number).
+-- Up to where each partition has fired: everything at or before (fired_until, fired_number).
 CREATE TABLE timer_watermark (
-    shard int PRIMARY KEY,
+    partition int PRIMARY KEY,
     fired_until timestamptz NOT NULL DEFAULT 'epoch',
     fired_number bigint NOT NULL DEFAULT 9223372036854775807
 ) WITH (fillfactor = 20);
@@ -58,7 +58,7 @@ DECLARE
     done int := 0;
 BEGIN
     FOR near IN SELECT day FROM timer_day WHERE NOT indexed AND day <= up_to ORDER BY day LOOP
-        EXECUTE format('CREATE INDEX ON %I (shard, due_at, number)',
+        EXECUTE format('CREATE INDEX ON %I (partition, due_at, number)',
                        'timer_' || to_char(near, 'YYYYMMDD'));
         UPDATE timer_day SET indexed = true WHERE day = near;
         done := done + 1;

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 from typing import Self
 from uuid import UUID
 
-from libs.chassis.postgres import Pool, Transaction, queries_beside
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.timer_commands import Purpose, SetTimer
 
 queries = queries_beside(__file__)
@@ -39,9 +40,9 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class DueTimer:
-    """A timer that is due, and its place in its shard."""
+    """A timer that is due, and its place in its partition."""
 
-    shard: int
+    partition: int
     number: int
     timer: Timer
 
@@ -54,7 +55,7 @@ async def keep(tx: Transaction, timers: Sequence[Received[SetTimer]]) -> None:
     await queries.open_days(tx, days=sorted({_day(command.due_at) for command in commands}))
     await queries.keep(
         tx,
-        shards=[received.partition for received in timers],
+        partitions=[received.partition for received in timers],
         due_ats=[command.due_at for command in commands],
         workspaces=[command.workspace_id for command in commands],
         contacts=[command.contact_id for command in commands],
@@ -68,20 +69,20 @@ def _day(instant: datetime) -> date:
     return instant.astimezone(UTC).date()
 
 
-async def shards_due(pool: Pool, shards: Iterable[int], now: datetime) -> list[int]:
-    """Name the shards in which something is due."""
-    rows = queries.shards_due(pool, shards=sorted(shards), now=now)
-    return [row["shard"] async for row in rows]
+async def partitions_due(pool: Pool, partitions: Iterable[int], now: datetime) -> list[int]:
+    """Name the partitions in which something is due."""
+    rows = queries.partitions_due(pool, partitions=sorted(partitions), now=now)
+    return [row["partition"] async for row in rows]
 
 
 async def due(
-    tx: Transaction, shards: Sequence[int], now: datetime, at_most: int
+    tx: Transaction, partitions: Sequence[int], now: datetime, at_most: int
 ) -> list[DueTimer]:
-    """Give what is due, per shard in order, at most so many of each."""
-    rows = queries.due(tx, shards=shards, now=now, at_most=at_most)
+    """Give what is due, per partition in order, at most so many of each."""
+    rows = queries.due(tx, partitions=partitions, now=now, at_most=at_most)
     names = ("due_at", "workspace_id", "contact_id", "membership_id", "hop", "purpose")
     return [
-        DueTimer(row["shard"], row["number"], Timer(*(row[name] for name in names)))
+        DueTimer(row["partition"], row["number"], Timer(*(row[name] for name in names)))
         async for row in rows
     ]
 
@@ -99,6 +100,6 @@ async def index_days(tx: Transaction, up_to: date) -> int:
 
 
 async def drop_days(tx: Transaction, passed: datetime) -> int:
-    """Drop the days that every shard has passed; give how many."""
+    """Drop the days that every partition has passed; give how many."""
     done: int = await queries.drop_days(tx, passed=passed)
     return done

@@ -1,10 +1,11 @@
-"""Up to where each shard has fired."""
+"""Up to where each partition has fired."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
 LAST_NUMBER = 2**63 - 1
@@ -28,23 +29,25 @@ class Watermark:
         )
 
 
-async def read(tx: Transaction, shards: Iterable[int]) -> dict[int, Watermark]:
-    """Read the watermarks of these shards."""
-    rows = queries.read(tx, shards=sorted(shards))
-    return {row["shard"]: Watermark(row["fired_until"], row["fired_number"]) async for row in rows}
+async def read(tx: Transaction, partitions: Iterable[int]) -> dict[int, Watermark]:
+    """Read the watermarks of these partitions."""
+    rows = queries.read(tx, partitions=sorted(partitions))
+    return {
+        row["partition"]: Watermark(row["fired_until"], row["fired_number"]) async for row in rows
+    }
 
 
 async def move(tx: Transaction, marks: Mapping[int, Watermark]) -> None:
     """Move watermarks forward."""
     await queries.move(
         tx,
-        shards=list(marks),
+        partitions=list(marks),
         fired_untils=[mark.fired_until for mark in marks.values()],
         fired_numbers=[mark.fired_number for mark in marks.values()],
     )
 
 
-async def lowest(tx: Transaction, shards: int) -> datetime | None:
-    """Say up to where all of so many shards have fired; None if some never have."""
-    instant: datetime | None = await queries.lowest(tx, shards=shards)
+async def lowest(tx: Transaction, partitions: int) -> datetime | None:
+    """Say up to where all of so many partitions have fired; None if some never have."""
+    instant: datetime | None = await queries.lowest(tx, partitions=partitions)
     return instant

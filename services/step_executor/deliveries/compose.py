@@ -20,10 +20,10 @@ from libs.contracts import tracking
 from libs.contracts.delivery_commands import SendEmail
 from libs.contracts.flow_definitions import EmailContent
 from libs.contracts.tracking import Purpose, TrackedMail
-from libs.domain.contact import Facts, Scalar
+from libs.domain.contact import ContactSnapshot, Scalar
 from libs.domain.merge_tags import Values, render, tags_in
 from services.step_executor.deliveries.plain_text import plain_text
-from services.step_executor.store.deliveries import Letter
+from services.step_executor.store.deliveries import RenderedMail
 
 _LINK = re.compile(r'(<a\b[^>]*?\bhref=)(["\'])(https?://[^"\']+)\2', re.IGNORECASE)
 _POLICY = SMTP.clone(max_line_length=998)
@@ -58,8 +58,12 @@ def message_id(membership_id: UUID, hop: int, sender: str) -> str:
 
 
 def compose(
-    content: EmailContent, command: SendEmail, facts: Facts, links: Links, now: datetime
-) -> Letter:
+    content: EmailContent,
+    command: SendEmail,
+    snapshot: ContactSnapshot,
+    links: Links,
+    now: datetime,
+) -> RenderedMail:
     """Write a mail to a contact.
 
     Marketing mail gets a way to unsubscribe: the headers, and a footer if its author put no link.
@@ -69,12 +73,12 @@ def compose(
     """
     mail = _tracked(content, command)
     unsubscribe = links.to("u", mail)
-    values = _values(content, command, facts, unsubscribe)
+    values = _values(content, command, snapshot, unsubscribe)
     body = _html(content, command, values)
     text = _text(content, command, values, body)
     message = EmailMessage(policy=_POLICY)
     try:
-        _write_headers(message, content, values, facts, now)
+        _write_headers(message, content, values, snapshot, now)
         message["Message-ID"] = mail.message_id
         if not command.operational:
             message["List-Unsubscribe"] = f"<{unsubscribe}>"
@@ -84,7 +88,7 @@ def compose(
         written = message.as_bytes()
     except _CANNOT_WRITE as error:
         raise CannotCompose(str(error)) from error
-    return Letter(content.from_address, str(facts.fields["email"]), written)
+    return RenderedMail(content.from_address, str(snapshot.fields["email"]), written)
 
 
 def _tracked(content: EmailContent, command: SendEmail) -> TrackedMail:
@@ -98,23 +102,29 @@ def _tracked(content: EmailContent, command: SendEmail) -> TrackedMail:
     )
 
 
-def _values(content: EmailContent, command: SendEmail, facts: Facts, unsubscribe: str) -> Values:
+def _values(
+    content: EmailContent, command: SendEmail, snapshot: ContactSnapshot, unsubscribe: str
+) -> Values:
     sender: Mapping[str, Scalar] = {**content.sender, _UNSUBSCRIBE: unsubscribe}
     return {
-        "contact": {**facts.custom_fields, **facts.fields},
+        "contact": {**snapshot.custom_fields, **snapshot.fields},
         "campaign.dynamic": command.dynamic_context,
         "sender": sender,
     }
 
 
 def _write_headers(
-    message: EmailMessage, content: EmailContent, values: Values, facts: Facts, now: datetime
+    message: EmailMessage,
+    content: EmailContent,
+    values: Values,
+    snapshot: ContactSnapshot,
+    now: datetime,
 ) -> None:
     def one_line(template: str) -> str:
         return _CONTROL.sub(" ", render(template, values, escape=False)).strip()
 
     message["From"] = Address(one_line(content.from_name), addr_spec=content.from_address)
-    message["To"] = Address(addr_spec=str(facts.fields["email"]))
+    message["To"] = Address(addr_spec=str(snapshot.fields["email"]))
     if content.reply_to_email:
         message["Reply-To"] = Address(addr_spec=content.reply_to_email)
     message["Subject"] = one_line(content.subject)

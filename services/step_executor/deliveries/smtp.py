@@ -7,9 +7,9 @@ from typing import Literal
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
-from libs.chassis.logs import logger
+from libs.chassis.telemetry.logs import logger
 from services.step_executor.settings import Settings
-from services.step_executor.store.deliveries import Letter
+from services.step_executor.store.deliveries import RenderedMail
 
 _PERMANENT = 500
 _log = logger(__name__)
@@ -30,12 +30,12 @@ class MailServer:
         self._settings = settings
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def hand_over(self, letter: Letter) -> Answer:
-        """Hand a letter over; what goes wrong becomes an answer, never an exception."""
+    async def hand_over(self, rendered: RenderedMail) -> Answer:
+        """Hand a rendered over; what goes wrong becomes an answer, never an exception."""
         connection: aiosmtplib.SMTP | None = None
         try:
             connection = await self._connection()
-            await connection.sendmail(letter.sender, [letter.recipient], letter.message)
+            await connection.sendmail(rendered.sender, [rendered.recipient], rendered.message)
         except SMTPRecipientsRefused as error:
             return await self._refused(connection, error.recipients[0].code, str(error))
         except SMTPResponseException as error:

@@ -8,11 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.chassis.clock import Clock
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.delivery_commands import DeliveryCommand, Retry, SendEmail
 from libs.contracts.flow_definitions import EmailContent
-from libs.domain.contact import Facts, may_be_mailed
+from libs.domain.contact import ContactSnapshot, may_be_mailed
 from services.step_executor.deliveries.compose import CannotCompose, Links, compose
 from services.step_executor.store import contacts, definitions, deliveries
 from services.step_executor.store.contacts import ContactKey
@@ -20,7 +20,7 @@ from services.step_executor.store.deliveries import DeliveryKey, Planned
 from services.step_executor.use_cases.finish import finished
 
 
-async def plan(
+async def handle_batch(
     tx: Transaction, batch: Sequence[Received[DeliveryCommand]], *, clock: Clock, links: Links
 ) -> list[Outgoing]:
     """Journal new deliveries and wake those whose time has come again.
@@ -28,11 +28,11 @@ async def plan(
     What cannot or must not be sent is over at once, and the membership goes on.
     """
     sends = [(one, one.message) for one in batch if isinstance(one.message, SendEmail)]
-    facts = await contacts.read(tx, {command.contact_key for _, command in sends})
+    snapshot = await contacts.read(tx, {command.contact_key for _, command in sends})
     emails = await definitions.emails(tx, {command.email_id for _, command in sends})
     now = clock.now()
     planned = [
-        (received, _plan(received, command, (facts, emails), links, now))
+        (received, _plan(received, command, (snapshot, emails), links, now))
         for received, command in sends
     ]
     await deliveries.plan(tx, [one for _, one in planned])
@@ -48,21 +48,21 @@ async def plan(
 def _plan(
     received: Received[DeliveryCommand],
     command: SendEmail,
-    known: tuple[dict[ContactKey, Facts], dict[UUID, EmailContent]],
+    known: tuple[dict[ContactKey, ContactSnapshot], dict[UUID, EmailContent]],
     links: Links,
     now: datetime,
 ) -> Planned:
     all_facts, emails = known
-    facts, content = all_facts.get(command.contact_key), emails.get(command.email_id)
-    shard = received.partition
-    if facts is None:
-        return Planned(command, shard, None, "skipped", "contact_not_found")
+    snapshot, content = all_facts.get(command.contact_key), emails.get(command.email_id)
+    partition = received.partition
+    if snapshot is None:
+        return Planned(command, partition, None, "skipped", "contact_not_found")
     if content is None:
-        return Planned(command, shard, None, "failed", "email_not_found")
-    if reason := may_be_mailed(facts.fields, operational=command.operational):
-        return Planned(command, shard, None, "skipped", reason)
+        return Planned(command, partition, None, "failed", "email_not_found")
+    if reason := may_be_mailed(snapshot.fields, operational=command.operational):
+        return Planned(command, partition, None, "skipped", reason)
     try:
-        letter = compose(content, command, facts, links, now)
+        rendered = compose(content, command, snapshot, links, now)
     except CannotCompose as error:
-        return Planned(command, shard, None, "failed", f"cannot_compose: {error}")
-    return Planned(command, shard, letter, "pending")
+        return Planned(command, partition, None, "failed", f"cannot_compose: {error}")
+    return Planned(command, partition, rendered, "pending")

@@ -1,21 +1,21 @@
-"""flow.definitions: keep flows and mails current; let every shard know of a changed flow."""
+"""flow.definitions: keep flows and mails current; let every partition know of a changed flow."""
 
 from collections.abc import Iterator, Sequence
 
 from libs.chassis.clock import Clock
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
-from libs.contracts.command_replies import DefinitionTaken
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
+from libs.contracts.command_replies import DefinitionApplied
 from libs.contracts.flow_definitions import EmailDefined, FlowDefined, FlowDefinition
 from libs.contracts.message import Message, derived_id
 from libs.contracts.step_commands import ApplyFlow
 from services.step_executor.store import definitions
 
 
-async def take(
-    tx: Transaction, batch: Sequence[Received[FlowDefinition]], *, clock: Clock, shards: int
+async def handle_batch(
+    tx: Transaction, batch: Sequence[Received[FlowDefinition]], *, clock: Clock, partitions: int
 ) -> list[Outgoing]:
-    """Take definitions in; tell every shard, and the sender where it waits for it."""
+    """Take definitions in; tell every partition, and the sender where it waits for it."""
     emails = [one.message.email for one in batch if isinstance(one.message, EmailDefined)]
     await definitions.put_emails(tx, emails)
     flows = [(one, one.message) for one in batch if isinstance(one.message, FlowDefined)]
@@ -24,13 +24,13 @@ async def take(
         outgoing
         for received, message in flows
         if message.flow.flow_id in changed
-        for outgoing in received.causes_all(_told(message, clock, shards))
+        for outgoing in received.causes_all(_told(message, clock, partitions))
     ]
 
 
-def _told(message: FlowDefined, clock: Clock, shards: int) -> Iterator[Message]:
+def _told(message: FlowDefined, clock: Clock, partitions: int) -> Iterator[Message]:
     if message.reply:
-        yield DefinitionTaken(
+        yield DefinitionApplied(
             id=derived_id("taken", "step_executor", message.id),
             time=clock.now(),
             workspace_id=message.workspace_id,
@@ -38,7 +38,7 @@ def _told(message: FlowDefined, clock: Clock, shards: int) -> Iterator[Message]:
             version=message.flow.version,
             service="step_executor",
         )
-    for partition in range(shards):
+    for partition in range(partitions):
         yield ApplyFlow(
             id=derived_id("apply", message.flow.flow_id, message.flow.version, partition),
             time=message.time,

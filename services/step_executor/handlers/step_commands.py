@@ -6,8 +6,8 @@ from typing import cast
 from uuid import UUID
 
 from libs.chassis.clock import Clock
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import EmailEvent
 from libs.contracts.message import AboutContact
 from libs.contracts.step_commands import (
@@ -28,43 +28,43 @@ from services.step_executor.use_cases.apply_flow import apply_flow, concerns_eve
 from services.step_executor.use_cases.enroll import enroll, membership_id_for, remove
 from services.step_executor.use_cases.move import finish_delivery, resume, retry_delivery
 from services.step_executor.use_cases.observe import observe
-from services.step_executor.use_cases.workbench import Workbench
+from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 Batch = Sequence[Received[StepCommand]]
 
 
-async def act(
+async def handle_batch(
     tx: Transaction, batch: Batch, *, clock: Clock, flows: KnownFlows, members_per_page: int
 ) -> list[Outgoing]:
     """Act on commands; return what they caused."""
-    bench = await _read(tx, batch, clock.now(), flows, members_per_page)
+    unit = await _read(tx, batch, clock.now(), flows, members_per_page)
     for received in batch:
-        _act(bench, received, members_per_page)
-    await bench.save(tx)
-    return bench.outgoing
+        _act(unit, received, members_per_page)
+    await unit.save(tx)
+    return unit.outgoing
 
 
-def _act(bench: Workbench, received: Received[StepCommand], members_per_page: int) -> None:
+def _act(unit: UnitOfWork, received: Received[StepCommand], members_per_page: int) -> None:
     match received.message:
         case Observe():
-            observe(bench, cast("Received[Observe]", received))
+            observe(unit, cast("Received[Observe]", received))
         case Enroll():
-            enroll(bench, cast("Received[Enroll]", received))
+            enroll(unit, cast("Received[Enroll]", received))
         case Remove():
-            remove(bench, cast("Received[Remove]", received))
+            remove(unit, cast("Received[Remove]", received))
         case Resume():
-            resume(bench, cast("Received[Resume]", received))
+            resume(unit, cast("Received[Resume]", received))
         case FinishDelivery():
-            finish_delivery(bench, cast("Received[FinishDelivery]", received))
+            finish_delivery(unit, cast("Received[FinishDelivery]", received))
         case RetryDelivery():
-            retry_delivery(bench, cast("Received[RetryDelivery]", received))
+            retry_delivery(unit, cast("Received[RetryDelivery]", received))
         case ApplyFlow():
-            apply_flow(bench, cast("Received[ApplyFlow]", received), members_per_page)
+            apply_flow(unit, cast("Received[ApplyFlow]", received), members_per_page)
 
 
 async def _read(
     tx: Transaction, batch: Batch, now: datetime, flows: KnownFlows, members_per_page: int
-) -> Workbench:
+) -> UnitOfWork:
     messages = [received.message for received in batch]
     wanted = {one.flow_id for one in messages if isinstance(one, Enroll | Remove | ApplyFlow)}
     known = await flows.read(tx, wanted)
@@ -75,9 +75,9 @@ async def _read(
     found = await memberships.read(tx, people, _named(messages))
     known |= await flows.read(tx, {member.flow_id for member in found} - known.keys())
     pairs = {(one.flow_id, one.contact_id) for one in messages if isinstance(one, Enroll)}
-    return Workbench(
+    return UnitOfWork(
         now=now,
-        facts=await contacts.read(tx, people),
+        snapshot=await contacts.read(tx, people),
         members={member.membership_id: member for member in found},
         flows=known,
         runs=await memberships.history(tx, pairs),

@@ -1,6 +1,6 @@
 """Carry deliveries out: claim, send, write down, with bounded concurrency.
 
-Before a letter is handed over, the journal says that it is about to be (`sending`); afterwards it
+Before a mail is handed over, the journal says that it is about to be (`sending`); afterwards it
 says how that ended, in one transaction with what is said about it. Claims and results of many
 deliveries share a transaction. What was `sending` when its owner died may have arrived or not: it
 is sent again under the same Message-ID, and counted.
@@ -15,13 +15,13 @@ from typing import Literal
 from prometheus_client import Counter
 
 from libs.chassis import failpoints
-from libs.chassis.batches import Reader
 from libs.chassis.clock import Clock
-from libs.chassis.logs import logger
+from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Outgoing
 from libs.chassis.outages import Backoff, is_outage
-from libs.chassis.positions import Armed
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.telemetry.logs import logger
 from libs.contracts.delivery_commands import DeliveryCommand
 from libs.contracts.step_commands import FinishDelivery
 from libs.contracts.timer_commands import SetTimer
@@ -42,7 +42,7 @@ _log = logger(__name__)
 
 
 class CarryOutDeliveries:
-    """The loop that sends what was journalled, in the shards this process owns."""
+    """The loop that sends what was journalled, in the partitions this process owns."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class CarryOutDeliveries:
         claimed: list[Claimed] = []
         written: list[Ended] = []
 
-        async def work(tx: Transaction, owned: Sequence[Armed]) -> list[Outgoing]:
-            shards = {one.partition for one in owned}
-            written.extend(one for one in ended if one.claimed.shard in shards)
+        async def work(tx: Transaction, owned: Sequence[OwnedPartition]) -> list[Outgoing]:
+            partitions = {one.partition for one in owned}
+            written.extend(one for one in ended if one.claimed.partition in partitions)
             outgoing = await self._write_down(tx, written)
             claimed.extend(await self._claim(tx, owned, room, ended))
             return outgoing
@@ -101,7 +101,7 @@ class CarryOutDeliveries:
                 raise
             # Whether the transaction was committed is not known: writing it down again does no
             # harm, and a claim that was committed is found again under the next epoch.
-            _log.warning("deliveries.put_off", reason=repr(error))
+            _log.warning("deliveries.retried", reason=repr(error))
             await self._backoff.wait()
         else:
             self._backoff.reset()
@@ -110,16 +110,16 @@ class CarryOutDeliveries:
                 self._send_all(claimed)
 
     def _still_ours(self) -> list[Ended]:
-        """Forget results of shards that were taken away: their new owner sends those again."""
+        """Forget results of partitions that were taken away: their new owner sends those again."""
         assigned = self._reader.log.assigned()
-        self._ended = [one for one in self._ended if one.claimed.shard in assigned]
+        self._ended = [one for one in self._ended if one.claimed.partition in assigned]
         return list(self._ended)
 
     async def _write_down(self, tx: Transaction, ended: Sequence[Ended]) -> list[Outgoing]:
         known = await deliveries.finish(tx, ended)
         now = self._clock.now()
         return [
-            Outgoing(self._message(one, now), one.claimed.shard)
+            Outgoing(self._message(one, now), one.claimed.partition)
             for one in ended
             if one.claimed.key in known
         ]
@@ -130,7 +130,7 @@ class CarryOutDeliveries:
         return finished(ended.claimed, ended.outcome, ended.reason, now)
 
     async def _claim(
-        self, tx: Transaction, owned: Sequence[Armed], room: int, ended: Sequence[Ended]
+        self, tx: Transaction, owned: Sequence[OwnedPartition], room: int, ended: Sequence[Ended]
     ) -> list[Claimed]:
         if room <= 0:
             return []
@@ -147,7 +147,7 @@ class CarryOutDeliveries:
 
     async def _send(self, claimed: Claimed) -> None:
         failpoints.reach("before_send")
-        answer = await self._server.hand_over(claimed.letter)
+        answer = await self._server.hand_over(claimed.rendered)
         failpoints.reach("after_send")
         outcome: Literal["sent", "failed", "retry"] = answer.outcome
         if outcome == "retry" and claimed.attempt >= self._settings.delivery_attempts:

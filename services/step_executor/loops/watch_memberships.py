@@ -5,9 +5,9 @@ from datetime import timedelta
 from prometheus_client import Gauge
 
 from libs.chassis.clock import Clock
-from libs.chassis.logs import logger
-from libs.chassis.outages import putting_off
-from libs.chassis.postgres import Pool
+from libs.chassis.outages import retry_later
+from libs.chassis.postgres.pool import Pool
+from libs.chassis.telemetry.logs import logger
 from services.step_executor.store import memberships
 
 STUCK = Gauge("millrace_stuck_memberships", "Live memberships without a reason to move. Must be 0.")
@@ -27,7 +27,7 @@ class WatchMemberships:
         """Count; an outage leaves the last count."""
         # What is overdue is measured in real time: a fast clock makes nothing late.
         overdue = self._clock.now() - (self._clock.in_real(_OVERDUE) - self._clock.now())
-        with putting_off("memberships.not_watched"):
+        with retry_later("memberships.not_watched"):
             self.count = await memberships.stuck(self._pool, overdue)
         STUCK.set(self.count)
         if self.count:

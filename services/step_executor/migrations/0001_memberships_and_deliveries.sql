@@ -23,7 +23,7 @@ CREATE TABLE contact (
 -- One contact's one run through one flow. The states are drawn in libs/domain/membership.py.
 CREATE TABLE membership (
     membership_id uuid PRIMARY KEY,
-    shard int NOT NULL,
+    partition int NOT NULL,
     workspace_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE membership (
     entered_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('active', 'waiting', 'completed', 'dropped')),
-    moves_by text CHECK (moves_by IN ('timer', 'delivery', 'reactivation')),
+    waiting_on text CHECK (waiting_on IN ('timer', 'delivery', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
     waiting_until timestamptz,
@@ -44,27 +44,27 @@ CREATE TABLE membership (
     sequence int NOT NULL CHECK (sequence >= 0),
     -- A live membership has exactly one reason to move; an ended one has none.
     CONSTRAINT live_memberships_move CHECK (
-        (status IN ('active', 'waiting')) = (moves_by IS NOT NULL)),
+        (status IN ('active', 'waiting')) = (waiting_on IS NOT NULL)),
     CONSTRAINT ended_memberships_say_when CHECK (
         (status IN ('completed', 'dropped')) = (ended_at IS NOT NULL)),
     CONSTRAINT dropped_memberships_say_why CHECK (
         (status = 'dropped') = (drop_reason IS NOT NULL)),
-    CONSTRAINT timers_are_due_some_time CHECK (moves_by <> 'timer' OR waiting_until IS NOT NULL),
+    CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
-        (moves_by = 'reactivation') = (parked IS NOT NULL) OR moves_by IS NULL),
+        (waiting_on = 'reactivation') = (parked IS NOT NULL) OR waiting_on IS NULL),
     -- One cause enrolls a contact into a flow at most once.
     CONSTRAINT one_enrollment_per_cause UNIQUE (flow_id, contact_id, source_id)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX one_live_membership_per_flow ON membership (workspace_id, contact_id, flow_id)
  WHERE ended_at IS NULL;
-CREATE INDEX live_memberships_of_flow ON membership (flow_id, shard, membership_id)
+CREATE INDEX live_memberships_of_flow ON membership (flow_id, partition, membership_id)
  WHERE ended_at IS NULL;
 
 -- The journal of deliveries: written before and after each attempt.
 CREATE TABLE delivery (
     membership_id uuid NOT NULL,
     hop int NOT NULL,
-    shard int NOT NULL,
+    partition int NOT NULL,
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     flow_id uuid NOT NULL,
@@ -82,5 +82,5 @@ CREATE TABLE delivery (
     PRIMARY KEY (membership_id, hop),
     CHECK ((status IN ('pending', 'sending', 'retry')) = (message IS NOT NULL))
 ) WITH (fillfactor = 70);
-CREATE INDEX delivery_under_way ON delivery (shard, planned_at)
+CREATE INDEX delivery_under_way ON delivery (partition, planned_at)
  WHERE status IN ('pending', 'sending');

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.flow_definitions import EmailContent
 from libs.domain.flow import Flow
 

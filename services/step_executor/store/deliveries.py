@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from libs.chassis.positions import Armed
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.delivery_commands import SendEmail
 
 queries = queries_beside(__file__)
@@ -21,7 +22,7 @@ class DeliveryKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RenderedMail:
     """A mail ready to be handed over: the same bytes at every attempt."""
 
     sender: str
@@ -31,11 +32,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery to journal: a letter, or the reason why there is none."""
+    """A delivery to journal: a rendered mail, or the reason why there is none."""
 
     command: SendEmail
-    shard: int
-    letter: Letter | None
+    partition: int
+    rendered: RenderedMail | None
     outcome: Literal["pending", "skipped", "failed"]
     reason: str | None = None
 
@@ -45,11 +46,11 @@ class Claimed:
     """A delivery that this process is about to send."""
 
     key: DeliveryKey
-    shard: int
+    partition: int
     workspace_id: UUID
     contact_id: UUID
     attempt: int
-    letter: Letter
+    rendered: RenderedMail
 
     @property
     def membership_id(self) -> UUID:
@@ -78,20 +79,20 @@ async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
 
 
 def _row(one: Planned) -> dict[str, object]:
-    command, letter = one.command, one.letter
+    command, rendered = one.command, one.rendered
     return {
         "membership_id": str(command.membership_id),
         "hop": command.hop,
-        "shard": one.shard,
+        "partition": one.partition,
         "workspace_id": str(command.workspace_id),
         "contact_id": str(command.contact_id),
         "flow_id": str(command.flow_id),
         "step_id": command.step_id,
         "email_id": str(command.email_id),
         "status": one.outcome,
-        "sender": letter.sender if letter else None,
-        "recipient": letter.recipient if letter else None,
-        "message": base64.b64encode(letter.message).decode() if letter else None,
+        "sender": rendered.sender if rendered else None,
+        "recipient": rendered.recipient if rendered else None,
+        "message": base64.b64encode(rendered.message).decode() if rendered else None,
         "reason": one.reason,
     }
 
@@ -104,16 +105,16 @@ async def try_again(tx: Transaction, keys: Sequence[DeliveryKey]) -> None:
 
 
 async def claim(
-    tx: Transaction, owned: Sequence[Armed], busy: Collection[DeliveryKey], at_most: int
+    tx: Transaction, owned: Sequence[OwnedPartition], busy: Collection[DeliveryKey], at_most: int
 ) -> tuple[list[Claimed], int]:
-    """Claim some deliveries of these shards, not those this process is busy with.
+    """Claim some deliveries of these partitions, not those this process is busy with.
 
     Returns the claimed ones, and how many of them a former owner may have sent already: a crash
     between the mail server's answer and our record of it leaves that open.
     """
     found = queries.under_way(
         tx,
-        shards=[one.partition for one in owned],
+        partitions=[one.partition for one in owned],
         epochs=[one.epoch for one in owned],
         membership_ids=[key.membership_id for key in busy],
         hops=[key.hop for key in busy],
@@ -126,17 +127,17 @@ async def claim(
         tx,
         membership_ids=[key.membership_id for key, _ in wanted],
         hops=[key.hop for key, _ in wanted],
-        shards=[one.partition for one in owned],
+        partitions=[one.partition for one in owned],
         epochs=[one.epoch for one in owned],
     )
     claimed = [
         Claimed(
             DeliveryKey(row["membership_id"], row["hop"]),
-            row["shard"],
+            row["partition"],
             row["workspace_id"],
             row["contact_id"],
             row["attempt"],
-            Letter(row["sender"], row["recipient"], row["message"]),
+            RenderedMail(row["sender"], row["recipient"], row["message"]),
         )
         async for row in rows
     ]

@@ -1,12 +1,12 @@
 -- name: plan(rows)!
 -- Journal new deliveries. A delivery that is known already stays as it is.
 INSERT INTO delivery (
-       membership_id, hop, shard, workspace_id, contact_id, flow_id, step_id, email_id, status,
+       membership_id, hop, partition, workspace_id, contact_id, flow_id, step_id, email_id, status,
        sender, recipient, message, reason)
-SELECT membership_id, hop, shard, workspace_id, contact_id, flow_id, step_id, email_id, status,
+SELECT membership_id, hop, partition, workspace_id, contact_id, flow_id, step_id, email_id, status,
        sender, recipient, decode(message, 'base64'), reason
   FROM jsonb_to_recordset(:rows::jsonb) AS planned (
-       membership_id uuid, hop int, shard int, workspace_id uuid, contact_id uuid, flow_id uuid,
+       membership_id uuid, hop int, partition int, workspace_id uuid, contact_id uuid, flow_id uuid,
        step_id text, email_id uuid, status text, sender text, recipient text, message text,
        reason text)
     ON CONFLICT DO NOTHING;
@@ -20,12 +20,12 @@ UPDATE delivery
    AND delivery.hop = again.hop
    AND delivery.status = 'retry';
 
--- name: under_way(shards, epochs, membership_ids, hops, at_most)
--- What may be sent now: what is pending, and what a former owner was sending when it lost the shard.
+-- name: under_way(partitions, epochs, membership_ids, hops, at_most)
+-- What may be sent now: what is pending, and what a former owner was sending when it lost the partition.
 SELECT delivery.membership_id, delivery.hop, delivery.status
   FROM delivery
-  JOIN unnest(:shards::int[], :epochs::bigint[]) AS mine (shard, epoch)
-    ON delivery.shard = mine.shard
+  JOIN unnest(:partitions::int[], :epochs::bigint[]) AS mine (partition, epoch)
+    ON delivery.partition = mine.partition
  WHERE (delivery.status = 'pending'
         OR (delivery.status = 'sending' AND delivery.claimed_epoch <> mine.epoch))
    AND delivery.status IN ('pending', 'sending')
@@ -35,7 +35,7 @@ SELECT delivery.membership_id, delivery.hop, delivery.status
  ORDER BY delivery.planned_at
  LIMIT :at_most::int;
 
--- name: claim(membership_ids, hops, shards, epochs)
+-- name: claim(membership_ids, hops, partitions, epochs)
 -- Write down that these are about to be sent, before they are.
 UPDATE delivery
    SET status = 'sending',
@@ -43,12 +43,12 @@ UPDATE delivery
        claimed_epoch = mine.epoch,
        updated_at = now()
   FROM unnest(:membership_ids::uuid[], :hops::int[]) AS wanted (membership_id, hop),
-       unnest(:shards::int[], :epochs::bigint[]) AS mine (shard, epoch)
+       unnest(:partitions::int[], :epochs::bigint[]) AS mine (partition, epoch)
  WHERE delivery.membership_id = wanted.membership_id
    AND delivery.hop = wanted.hop
-   AND delivery.shard = mine.shard
+   AND delivery.partition = mine.partition
    AND delivery.status IN ('pending', 'sending')
-RETURNING delivery.membership_id, delivery.hop, delivery.shard, delivery.workspace_id,
+RETURNING delivery.membership_id, delivery.hop, delivery.partition, delivery.workspace_id,
           delivery.contact_id, delivery.attempt, delivery.sender, delivery.recipient,
           delivery.message;
 

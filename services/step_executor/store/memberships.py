@@ -8,26 +8,27 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from libs.chassis.postgres import Pool, Transaction, queries_beside
+from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.domain.membership import Membership, MembershipStatus
-from libs.domain.situation import Occurrence
+from libs.domain.step_result import WalkEvent
 
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
-_OCCURRENCE: TypeAdapter[Occurrence] = TypeAdapter(Occurrence)
+_OCCURRENCE: TypeAdapter[WalkEvent] = TypeAdapter(WalkEvent)
 
 
 class MovedMeanwhile(Exception):  # noqa: N818  (a fact that must never be)
-    """A membership is not where it was read: two owners of one shard. Nothing is written."""
+    """A membership is not where it was read: two owners of one partition. Nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
-class NewMember:
+class NewMembership:
     """A membership to be written for the first time, with what caused it."""
 
     membership: Membership
-    shard: int
+    partition: int
     source_id: str
 
 
@@ -58,20 +59,20 @@ async def history(
 
 
 async def page(
-    tx: Transaction, shard: int, flow_id: UUID, after: UUID, *, everyone: bool, at_most: int
+    tx: Transaction, partition: int, flow_id: UUID, after: UUID, *, everyone: bool, at_most: int
 ) -> list[tuple[UUID, ContactKey]]:
-    """Give (membership, contact) of some live members of a flow in a shard, in order."""
+    """Give (membership, contact) of some live members of a flow in a partition, in order."""
     rows = queries.page(
-        tx, shard=shard, flow_id=flow_id, after=after, everyone=everyone, at_most=at_most
+        tx, partition=partition, flow_id=flow_id, after=after, everyone=everyone, at_most=at_most
     )
     return [(row["membership_id"], (row["workspace_id"], row["contact_id"])) async for row in rows]
 
 
-async def enter(tx: Transaction, members: Sequence[NewMember]) -> None:
+async def enter(tx: Transaction, members: Sequence[NewMembership]) -> None:
     """Write new memberships."""
     if members:
         rows = [
-            _row(new.membership) | {"shard": new.shard, "source_id": new.source_id}
+            _row(new.membership) | {"partition": new.partition, "source_id": new.source_id}
             for new in members
         ]
         await queries.enter(tx, rows=rows)
@@ -113,7 +114,7 @@ def _row(membership: Membership) -> dict[str, Any]:
         "entered_at": membership.entered_at.isoformat(),
         "updated_at": membership.updated_at.isoformat(),
         "status": membership.status.value,
-        "moves_by": membership.moves_by,
+        "waiting_on": membership.waiting_on,
         "hop": membership.hop,
         "step_id": membership.step_id,
         "waiting_until": _text(membership.waiting_until),
@@ -134,8 +135,8 @@ def _text(instant: datetime | None) -> str | None:
 
 
 _SAME_NAME = (
-    "membership_id workspace_id flow_id contact_id entry_source entered_at updated_at moves_by hop "
-    "step_id waiting_until dynamic_context ended_at drop_reason sequence"
+    "membership_id workspace_id flow_id contact_id entry_source entered_at updated_at waiting_on "
+    "hop step_id waiting_until dynamic_context ended_at drop_reason sequence"
 ).split()
 
 

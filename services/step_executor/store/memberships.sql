@@ -20,15 +20,15 @@ SELECT wanted.flow_id, wanted.contact_id, count(*) AS runs
     ON membership.flow_id = wanted.flow_id AND membership.contact_id = wanted.contact_id
  GROUP BY wanted.flow_id, wanted.contact_id;
 
--- name: page(shard, flow_id, after, everyone, at_most)
--- Some live members of a flow in one shard, in order of their ids: the parked ones, or everyone.
+-- name: page(partition, flow_id, after, everyone, at_most)
+-- Some live members of a flow in one partition, in order of their ids: the parked ones, or everyone.
 SELECT membership_id, workspace_id, contact_id
   FROM membership
  WHERE flow_id = :flow_id
-   AND shard = :shard
+   AND partition = :partition
    AND ended_at IS NULL
    AND membership_id > :after
-   AND (moves_by = 'reactivation' OR :everyone)
+   AND (waiting_on = 'reactivation' OR :everyone)
  ORDER BY membership_id
  LIMIT :at_most::int;
 
@@ -42,7 +42,7 @@ SELECT * FROM jsonb_populate_recordset(NULL::membership, :rows::jsonb);
 UPDATE membership AS mine
    SET updated_at = moved.updated_at,
        status = moved.status,
-       moves_by = moved.moves_by,
+       waiting_on = moved.waiting_on,
        hop = moved.hop,
        step_id = moved.step_id,
        waiting_until = moved.waiting_until,
@@ -62,9 +62,9 @@ RETURNING mine.membership_id;
 
 -- name: stuck(overdue)^
 -- Live memberships that nothing will ever move: a timer long overdue, a delivery that is over.
-SELECT count(*) FILTER (WHERE moves_by = 'timer' AND waiting_until < :overdue) AS timers,
+SELECT count(*) FILTER (WHERE waiting_on = 'timer' AND waiting_until < :overdue) AS timers,
        count(*) FILTER (
-           WHERE moves_by = 'delivery'
+           WHERE waiting_on = 'delivery'
              AND delivery.status IN ('sent', 'skipped', 'failed')
              AND delivery.updated_at < now() - interval '5 minutes') AS deliveries
   FROM membership

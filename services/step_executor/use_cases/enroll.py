@@ -2,50 +2,50 @@
 
 from uuid import UUID
 
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
 from libs.contracts.command_replies import CommandDone
 from libs.contracts.membership_events import EnrollmentRefused
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import Enroll, Remove
 from libs.domain.enrollment import History, refusal
 from libs.domain.membership import Membership
-from libs.domain.situation import Entered
+from libs.domain.step_result import Entered
 from libs.domain.walk import drop, walk
 from services.step_executor.use_cases.messages import run_of
-from services.step_executor.use_cases.workbench import Workbench
+from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 
-def enroll(bench: Workbench, received: Received[Enroll]) -> None:
+def enroll(unit: UnitOfWork, received: Received[Enroll]) -> None:
     """Enroll a contact if the flow's rules allow it; one cause does so at most once."""
     command = received.message
-    flow = bench.flow(command.flow_id, command.min_flow_version)
-    already = bench.members.get(membership_id_for(command))
+    flow = unit.flow(command.flow_id, command.min_flow_version)
+    already = unit.members.get(membership_id_for(command))
     if already is not None:
-        _reply(bench, received, None, already)
+        _reply(unit, received, None, already)
         return
-    inside = bench.live_member(command.flow_id, command.contact_key) is not None
-    history = History(inside, bench.runs.get((command.flow_id, command.contact_id), 0))
-    facts = bench.facts.get(command.contact_key)
-    reason = refusal(flow, facts, history, bench.now)
-    if reason is not None or facts is None:
-        _refuse(bench, received, reason or "contact_not_found")
+    inside = unit.live_membership(command.flow_id, command.contact_key) is not None
+    history = History(inside, unit.runs.get((command.flow_id, command.contact_id), 0))
+    snapshot = unit.snapshot.get(command.contact_key)
+    reason = refusal(flow, snapshot, history, unit.now)
+    if reason is not None or snapshot is None:
+        _refuse(unit, received, reason or "contact_not_found")
         return
-    walked = walk(flow, _newcomer(bench, command), facts, Entered(), bench.now)
-    bench.enter(received, command.source_id, walked)
-    _reply(bench, received, None, walked.membership)
+    result = walk(flow, _newcomer(unit, command), snapshot, Entered(), unit.now)
+    unit.enter(received, command.source_id, result)
+    _reply(unit, received, None, result.membership)
 
 
-def remove(bench: Workbench, received: Received[Remove]) -> None:
+def remove(unit: UnitOfWork, received: Received[Remove]) -> None:
     """Drop the contact's current run, if there is one, and answer."""
     command = received.message
-    bench.flow(command.flow_id, command.min_flow_version)
-    member = bench.live_member(command.flow_id, command.contact_key)
+    unit.flow(command.flow_id, command.min_flow_version)
+    member = unit.live_membership(command.flow_id, command.contact_key)
     if member is None:
-        _reply(bench, received, "not_in_flow", None)
+        _reply(unit, received, "not_in_flow", None)
         return
-    dropped = drop(member, "removed_by_api", bench.now)
-    bench.apply(received, dropped)
-    _reply(bench, received, None, dropped.membership)
+    dropped = drop(member, "removed_by_api", unit.now)
+    unit.apply(received, dropped)
+    _reply(unit, received, None, dropped.membership)
 
 
 def membership_id_for(command: Enroll) -> UUID:
@@ -53,27 +53,27 @@ def membership_id_for(command: Enroll) -> UUID:
     return derived_id("membership", command.flow_id, command.contact_id, command.source_id)
 
 
-def _newcomer(bench: Workbench, command: Enroll) -> Membership:
+def _newcomer(unit: UnitOfWork, command: Enroll) -> Membership:
     return Membership(
         membership_id=membership_id_for(command),
         workspace_id=command.workspace_id,
         flow_id=command.flow_id,
         contact_id=command.contact_id,
         entry_source=command.entry_source,
-        entered_at=bench.now,
-        updated_at=bench.now,
+        entered_at=unit.now,
+        updated_at=unit.now,
         dynamic_context=command.dynamic_context,
     )
 
 
-def _refuse(bench: Workbench, received: Received[Enroll], reason: str) -> None:
+def _refuse(unit: UnitOfWork, received: Received[Enroll], reason: str) -> None:
     command = received.message
-    _reply(bench, received, reason, None)
+    _reply(unit, received, reason, None)
     if command.reply and reason == "contact_not_found":
         return  # the caller knows the contact and asks again: we are only a moment behind
     refused = EnrollmentRefused(
         id=derived_id("refused", command.id),
-        time=bench.now,
+        time=unit.now,
         workspace_id=command.workspace_id,
         contact_id=command.contact_id,
         flow_id=command.flow_id,
@@ -81,11 +81,11 @@ def _refuse(bench: Workbench, received: Received[Enroll], reason: str) -> None:
         entry_source=command.entry_source,
         reason=reason,
     )
-    bench.say(received, refused)
+    unit.enqueue(received, refused)
 
 
 def _reply(
-    bench: Workbench,
+    unit: UnitOfWork,
     received: Received[Enroll] | Received[Remove],
     reason: str | None,
     member: Membership | None,
@@ -95,10 +95,10 @@ def _reply(
         return
     done = CommandDone(
         id=derived_id("done", command.id),
-        time=bench.now,
+        time=unit.now,
         workspace_id=command.workspace_id,
         command_id=command.id,
         refusal=reason,
         run=run_of(member) if member else None,
     )
-    bench.say(received, done)
+    unit.enqueue(received, done)

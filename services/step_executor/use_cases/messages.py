@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from libs.contracts import delivery_commands, timer_commands
 from libs.contracts.membership_events import MembershipMoved, Run
 from libs.contracts.message import Message, derived_id
-from libs.domain.membership import Membership, Trail
-from libs.domain.situation import Effect, SendEmail, SetTimer
-from libs.domain.walk import Walked, numbered
+from libs.domain.membership import Membership, TimelineEntry
+from libs.domain.step_result import Effect, SendEmail, SetTimer
+from libs.domain.walk import WalkResult, numbered
 
 
-def messages_of(walked: Walked) -> Iterator[Message]:
+def messages_of(result: WalkResult) -> Iterator[Message]:
     """Give the messages of a walk, in order."""
-    run = run_of(walked.membership)
-    for sequence, trail in numbered(walked):
-        yield _moved(walked.membership, run, sequence, trail)
-    for effect in walked.effects:
-        yield _effect(walked.membership, effect)
+    run = run_of(result.membership)
+    for sequence, timeline in numbered(result):
+        yield _moved(result.membership, run, sequence, timeline)
+    for effect in result.effects:
+        yield _effect(result.membership, effect)
 
 
 def run_of(membership: Membership) -> Run:
@@ -37,18 +37,18 @@ def run_of(membership: Membership) -> Run:
     )
 
 
-def _moved(member: Membership, run: Run, sequence: int, trail: Trail) -> MembershipMoved:
+def _moved(member: Membership, run: Run, sequence: int, timeline: TimelineEntry) -> MembershipMoved:
     return MembershipMoved(
         id=derived_id("moved", member.membership_id, sequence),
-        time=trail.at,
+        time=timeline.at,
         workspace_id=member.workspace_id,
         contact_id=member.contact_id,
         membership_id=member.membership_id,
         sequence=sequence,
-        kind=trail.type,
-        step_id=trail.step_id,
-        label=trail.label,
-        details=dict(trail.details),
+        kind=timeline.type,
+        step_id=timeline.step_id,
+        label=timeline.label,
+        details=dict(timeline.details),
         run=run,
     )
 

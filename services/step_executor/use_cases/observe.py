@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
 from libs.contracts.contact_events import (
     ContactCreated,
     ContactDeleted,
@@ -18,10 +18,10 @@ from libs.contracts.contact_events import (
 )
 from libs.contracts.step_commands import Observe
 from libs.domain.calendar import to_text
-from libs.domain.contact import EmailMetric, Facts, Scalar
-from libs.domain.membership import Membership, Trail
-from libs.domain.walk import Walked, drop
-from services.step_executor.use_cases.workbench import Workbench
+from libs.domain.contact import ContactSnapshot, EmailMetric, Scalar
+from libs.domain.membership import Membership, TimelineEntry
+from libs.domain.walk import WalkResult, drop
+from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 
 class NotSupported(Exception):  # noqa: N818  (it goes to the dead-letter topic, with this name)
@@ -48,7 +48,7 @@ _BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded, ContactMerged)
 deleted contact must not bring it back."""
 
 
-def observe(bench: Workbench, received: Received[Observe]) -> None:
+def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
     """Take in a fact.
 
     Raises:
@@ -56,72 +56,72 @@ def observe(bench: Workbench, received: Received[Observe]) -> None:
     """
     event = received.message.event
     if isinstance(event, ContactDeleted):
-        _delete(bench, received)
+        _delete(unit, received)
         return
     if isinstance(event, EmailEvent):
-        _note(bench, received, event)
+        _note(unit, received, event)
     contact = received.message.contact_key
-    if contact in bench.facts or isinstance(event, _BEGINNINGS):
-        bench.know(contact, _facts_after(event, bench.facts_of(contact)))
-    _drop_disqualified(bench, received)
+    if contact in unit.snapshot or isinstance(event, _BEGINNINGS):
+        unit.know(contact, _facts_after(event, unit.facts_of(contact)))
+    _drop_disqualified(unit, received)
 
 
-def _facts_after(event: ContactEvent, facts: Facts) -> Facts:
+def _facts_after(event: ContactEvent, snapshot: ContactSnapshot) -> ContactSnapshot:
     match event:
         case ContactCreated(data=data):
-            known = {"createdAt": to_text(event.time), **facts.fields}
-            return _with_fields(replace(facts, fields=known), data, event.time)
+            known = {"createdAt": to_text(event.time), **snapshot.fields}
+            return _with_fields(replace(snapshot, fields=known), data, event.time)
         case ContactUpdated(data=data):
-            return _with_fields(facts, data, event.time)
+            return _with_fields(snapshot, data, event.time)
         case ListContactAdded(data=data):
-            return replace(facts, lists=facts.lists | {data.list_id})
+            return replace(snapshot, lists=snapshot.lists | {data.list_id})
         case ListContactRemoved(data=data):
-            return replace(facts, lists=facts.lists - {data.list_id})
+            return replace(snapshot, lists=snapshot.lists - {data.list_id})
         case EmailEvent(type=kind):
-            return replace(facts, fields={**facts.fields, **_CONSENT.get(kind, {})})
+            return replace(snapshot, fields={**snapshot.fields, **_CONSENT.get(kind, {})})
         case ContactMerged():
             raise NotSupported("contact.merged")
         case _:
-            return facts
+            return snapshot
 
 
-def _with_fields(facts: Facts, data: Fields, at: datetime) -> Facts:
-    fields = {**facts.fields, "updatedAt": to_text(at), **data.fields}
+def _with_fields(snapshot: ContactSnapshot, data: Fields, at: datetime) -> ContactSnapshot:
+    fields = {**snapshot.fields, "updatedAt": to_text(at), **data.fields}
     return replace(
-        facts, fields=fields, custom_fields={**facts.custom_fields, **data.custom_fields}
+        snapshot, fields=fields, custom_fields={**snapshot.custom_fields, **data.custom_fields}
     )
 
 
-def _delete(bench: Workbench, received: Received[Observe]) -> None:
+def _delete(unit: UnitOfWork, received: Received[Observe]) -> None:
     contact = received.message.contact_key
-    for member in bench.live_members_of(contact):
-        bench.apply(received, drop(member, "contact_deleted", bench.now))
-    bench.forget(contact)
+    for member in unit.live_memberships_of(contact):
+        unit.apply(received, drop(member, "contact_deleted", unit.now))
+    unit.forget(contact)
 
 
-def _note(bench: Workbench, received: Received[Observe], event: EmailEvent) -> None:
+def _note(unit: UnitOfWork, received: Received[Observe], event: EmailEvent) -> None:
     """Remember what became of a mail of a run; the first time of each metric is in its timeline."""
     metric, where = _METRICS.get(event.type), event.data
-    member = bench.members.get(where.membership_id) if where.membership_id else None
+    member = unit.members.get(where.membership_id) if where.membership_id else None
     if metric is None or member is None or where.step_id is None:
         return
     if member.contact_key != received.message.contact_key:
         return
     noted = member.note(where.step_id, metric, event.time)
     if noted is not member:
-        bench.apply(received, _with_trail(noted, event, metric))
+        unit.apply(received, _with_trail(noted, event, metric))
 
 
-def _with_trail(member: Membership, event: EmailEvent, metric: EmailMetric) -> Walked:
+def _with_trail(member: Membership, event: EmailEvent, metric: EmailMetric) -> WalkResult:
     details = {"url": event.data.url} if event.data.url else {}
-    trail = Trail(f"email_{metric}", event.time, event.data.step_id, details=details)
-    return Walked(replace(member, sequence=member.sequence + 1), trail=(trail,))
+    timeline = TimelineEntry(f"email_{metric}", event.time, event.data.step_id, details=details)
+    return WalkResult(replace(member, sequence=member.sequence + 1), timeline=(timeline,))
 
 
-def _drop_disqualified(bench: Workbench, received: Received[Observe]) -> None:
+def _drop_disqualified(unit: UnitOfWork, received: Received[Observe]) -> None:
     contact = received.message.contact_key
-    facts = bench.facts_of(contact)
-    for member in bench.live_members_of(contact):
-        flow = bench.flows.get(member.flow_id)
-        if flow and flow.disqualifies(facts, bench.now):
-            bench.apply(received, drop(member, "disqualified", bench.now))
+    snapshot = unit.facts_of(contact)
+    for member in unit.live_memberships_of(contact):
+        flow = unit.flows.get(member.flow_id)
+        if flow and flow.disqualifies(snapshot, unit.now):
+            unit.apply(received, drop(member, "disqualified", unit.now))

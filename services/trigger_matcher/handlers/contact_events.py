@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent
 from libs.contracts.message import Message, derived_id
 from libs.contracts.step_commands import Enroll, Observe
 from libs.domain.matching import Match, TriggerIndex
-from libs.domain.triggers.trigger import Happening
+from libs.domain.triggers.trigger import TriggerEvent
 from services.trigger_matcher.store import seen_events
 from services.trigger_matcher.store.definitions import CurrentTriggers
 
 
-async def match(
+async def handle_batch(
     tx: Transaction, batch: Sequence[Received[ContactEvent]], *, current: CurrentTriggers
 ) -> list[Outgoing]:
     """Turn contact events into observe and enroll commands; the same event id counts once."""
@@ -35,7 +35,7 @@ def _commands(event: ContactEvent, index: TriggerIndex) -> Iterator[Message]:
         contact_id=event.subject,
         event=event,
     )
-    for started in index.started_by(Happening(event.workspaceid, event.type, _data(event))):
+    for started in index.started_by(TriggerEvent(event.workspaceid, event.type, _data(event))):
         yield _enroll(event, started)
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from libs.chassis.clock import Clock
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
-from libs.contracts.command_replies import DefinitionTaken
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.pool import Transaction
+from libs.contracts.command_replies import DefinitionApplied
 from libs.contracts.flow_definitions import FlowDefined, FlowDefinition
 from libs.contracts.message import derived_id
 from services.trigger_matcher.store import definitions
 
 
-async def take(
+async def handle_batch(
     tx: Transaction, batch: Sequence[Received[FlowDefinition]], *, clock: Clock
 ) -> list[Outgoing]:
     """Take definitions in; say so where the sender waits for it. Mails do not concern us."""
@@ -20,8 +20,8 @@ async def take(
     return [received.causes(_taken(message, clock)) for received, message in flows if message.reply]
 
 
-def _taken(message: FlowDefined, clock: Clock) -> DefinitionTaken:
-    return DefinitionTaken(
+def _taken(message: FlowDefined, clock: Clock) -> DefinitionApplied:
+    return DefinitionApplied(
         id=derived_id("taken", "trigger_matcher", message.id),
         time=clock.now(),
         workspace_id=message.workspace_id,

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.domain.flow import Flow
 from libs.domain.matching import TriggerIndex
 

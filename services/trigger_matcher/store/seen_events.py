@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from libs.chassis.postgres import Transaction, queries_beside
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.contact_events import ContactEvent
 
 queries = queries_beside(__file__)

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.chassis.migrations import migrate
-from libs.chassis.postgres import Pool, transaction
-from libs.chassis.records import Received
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.migrations import migrate
+from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.contact_events import ADAPTER
 from libs.local.kafka import ROOT
 from services.api.handlers import contact_events
@@ -33,7 +33,7 @@ async def after(pool: Pool, *batches: list[Happened]) -> StoredContact | None:
     for batch in batches:
         events = [event(kind, data) for kind, data in batch]
         async with transaction(pool) as tx:
-            assert await contact_events.follow(tx, events) == []
+            assert await contact_events.handle_batch(tx, events) == []
     found = await directory.read_contacts(pool, [(WORKSPACE, CONTACT)])
     return found.get((WORKSPACE, CONTACT))
 

@@ -8,10 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from libs.chassis import failpoints, outbox, positions
-from libs.chassis.batches import Reader
-from libs.chassis.postgres import Pool, Transaction, transaction
-from libs.chassis.records import Incoming, Outgoing, Received, headers_of
+from libs.chassis import failpoints
+from libs.chassis.exactly_once import outbox, positions
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Incoming, Outgoing, Received, headers_of
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.local.kafka import Kafka
 from tests.support.echo_service import PARTITIONS, Node, Note, node
 from tests.support.log_reading import everything_in, note, write
@@ -200,7 +201,7 @@ async def _apply_all(other: Node, servers: str, topic: str) -> None:
         )
         for record in sorted(records, key=lambda one: (one.partition(), one.offset()))
     ]
-    await other.reader.take(batch)
+    await other.reader.handle_batch(batch)
 
 
 async def test_a_second_owner_fences_the_first(
@@ -271,7 +272,9 @@ async def test_a_loop_takes_its_turn_only_as_the_owner(
         await eventually(lambda: len(echo.reader.armed) == PARTITIONS, "the partitions")
         turns: list[int] = []
 
-        async def work(tx: Transaction, owned: Sequence[positions.Armed]) -> list[Outgoing]:
+        async def work(
+            tx: Transaction, owned: Sequence[positions.OwnedPartition]
+        ) -> list[Outgoing]:
             turns.append(len(owned))
             return await echo.handler(tx, [Received(Note(who="turn", number=1), 0)])  # type: ignore[return-value]
 

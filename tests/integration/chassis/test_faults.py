@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 
-from libs.chassis.broker import WrongPartitionCount, ensure_topics
-from libs.chassis.migrations import MigrationChanged, migrate
-from libs.chassis.outbox import backlog
-from libs.chassis.postgres import Pool, open_pool, transaction
-from libs.chassis.publisher import Publisher
-from libs.chassis.relay import Relay
+from libs.chassis.exactly_once.outbox import backlog
+from libs.chassis.exactly_once.relay import Relay
+from libs.chassis.kafka.broker import WrongPartitionCount, ensure_topics
+from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.postgres.migrations import MigrationChanged, migrate
+from libs.chassis.postgres.pool import Pool, open_pool, transaction
 from libs.contracts.topics import Topic
 from libs.local.children import Child, answers, inherited_env
 from libs.local.kafka import ROOT, ApacheKafka, Kafka
@@ -220,7 +220,7 @@ async def test_two_relays_keep_the_order(kafka: Kafka, pool: Pool, names: tuple[
     for number in range(20):
         async with relays[number % 2].unit() as unit:
             for who in PEOPLE:
-                unit.say(Echo(Note(who=who, number=number), topics[0]))
+                unit.enqueue(Echo(Note(who=who, number=number), topics[0]))
     with pytest.raises(RuntimeError, match="undone"):
         await _fail_after_saying(relays[0], Echo(Note(who="nobody", number=0), topics[0]))
     await eventually(lambda: _all_sent(pool), "everything to be sent")
@@ -233,7 +233,7 @@ async def test_two_relays_keep_the_order(kafka: Kafka, pool: Pool, names: tuple[
 
 async def _fail_after_saying(relay: Relay, message: Echo) -> None:
     async with relay.unit() as unit:
-        unit.say(message)
+        unit.enqueue(message)
         raise RuntimeError("undone")
 
 

@@ -9,15 +9,15 @@ import pytest
 
 import services.scheduler
 from libs.chassis.clock import Clock
-from libs.chassis.migrations import migrate
-from libs.chassis.postgres import Pool, transaction
-from libs.chassis.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.postgres.migrations import migrate
+from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.step_commands import Resume, RetryDelivery
 from libs.contracts.timer_commands import Purpose, SetTimer
-from services.scheduler.handlers.timer_commands import accept
+from services.scheduler.handlers.timer_commands import handle_batch
 from services.scheduler.loops.fire_timers import fire
-from services.scheduler.loops.turn_the_wheel import turn_the_wheel
-from services.scheduler.store.timers import shards_due
+from services.scheduler.loops.manage_partitions import manage_partitions
+from services.scheduler.store.timers import partitions_due
 from tests.support.builders import CONTACT, NOW, WORKSPACE
 
 MIGRATIONS = Path(services.scheduler.__file__).parent / "migrations"
@@ -31,7 +31,7 @@ async def scheduler(pool: Pool) -> Pool:
 
 
 def timer(
-    due_at: datetime, hop: int = 1, shard: int = 0, purpose: Purpose = "resume"
+    due_at: datetime, hop: int = 1, partition: int = 0, purpose: Purpose = "resume"
 ) -> Received[SetTimer]:
     command = SetTimer(
         id=uuid4(),
@@ -43,19 +43,19 @@ def timer(
         due_at=due_at,
         purpose=purpose,
     )
-    return Received(command, shard)
+    return Received(command, partition)
 
 
 async def keep(pool: Pool, *timers: Received[SetTimer]) -> list[Outgoing]:
     async with transaction(pool) as tx:
-        return await accept(tx, timers)
+        return await handle_batch(tx, timers)
 
 
 async def tick(
-    pool: Pool, now: datetime, shards: Sequence[int] = (0,), at_most: int = 1000
+    pool: Pool, now: datetime, partitions: Sequence[int] = (0,), at_most: int = 1000
 ) -> list[int]:
     async with transaction(pool) as tx:
-        fired = await fire(tx, shards, now, at_most)
+        fired = await fire(tx, partitions, now, at_most)
     commands = [one.message for one in fired]
     assert all(isinstance(one, Resume | RetryDelivery) for one in commands)
     return [one.hop for one in commands if isinstance(one, Resume | RetryDelivery)]
@@ -79,12 +79,12 @@ async def test_a_timer_behind_the_watermark_fires_when_it_arrives(scheduler: Poo
 
 
 async def test_a_tick_is_bounded_and_shares_fairly(scheduler: Pool) -> None:
-    many = [timer(NOW, number, shard=0) for number in range(1, 8)]
-    await keep(scheduler, *many, timer(NOW, 100, shard=1))
-    assert await shards_due(scheduler, [0, 1, 2], NOW) == [0, 1]
+    many = [timer(NOW, number, partition=0) for number in range(1, 8)]
+    await keep(scheduler, *many, timer(NOW, 100, partition=1))
+    assert await partitions_due(scheduler, [0, 1, 2], NOW) == [0, 1]
     assert await tick(scheduler, NOW, (0, 1), at_most=6) == [1, 2, 3, 100]
     # Cut short in the middle of one instant: a new timer of that instant is not passed over.
-    assert await keep(scheduler, timer(NOW, 8, shard=0)) == []
+    assert await keep(scheduler, timer(NOW, 8, partition=0)) == []
     assert await tick(scheduler, NOW, (0, 1), at_most=6) == [4, 5, 6]
     assert await tick(scheduler, NOW, (0, 1), at_most=6) == [7, 8]
 
@@ -109,11 +109,11 @@ async def test_days_are_indexed_when_near_and_dropped_when_passed(scheduler: Poo
         return [row["indexed"] for row in rows]
 
     assert await indexed() == [False] * 4
-    await turn_the_wheel(scheduler, clock, 1)
+    await manage_partitions(scheduler, clock, 1)
     assert await indexed() == [True] * 4
     await tick(scheduler, NOW + 4 * DAY)
-    await turn_the_wheel(scheduler, clock, 2)
-    assert len(await indexed()) == 4, "another shard has not passed those days"
-    await turn_the_wheel(scheduler, clock, 1)
+    await manage_partitions(scheduler, clock, 2)
+    assert len(await indexed()) == 4, "another partition has not passed those days"
+    await manage_partitions(scheduler, clock, 1)
     assert len(await indexed()) == 2
     assert await tick(scheduler, near) == [2, 9]

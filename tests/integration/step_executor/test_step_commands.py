@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 import services.step_executor
-from libs.chassis.migrations import migrate
+from libs.chassis.exactly_once.records import Received
 from libs.chassis.outages import NotYet
-from libs.chassis.postgres import Pool, transaction
-from libs.chassis.records import Received
+from libs.chassis.postgres.migrations import migrate
+from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts import delivery_commands, timer_commands
 from libs.contracts.contact_events import ContactCreated, ContactDeleted, ContactMerged, EmailEvent
 from libs.contracts.membership_events import EnrollmentRefused, MembershipMoved
@@ -25,7 +25,7 @@ from libs.contracts.step_commands import (
     StepCommand,
 )
 from libs.domain.flow import Flow
-from services.step_executor.handlers.step_commands import act
+from services.step_executor.handlers.step_commands import handle_batch
 from services.step_executor.store import definitions, memberships
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.observe import NotSupported
@@ -55,7 +55,7 @@ class Executor:
 
     async def act(self, *commands: StepCommand, page: int = 500) -> list[Any]:
         async with transaction(self.pool) as tx:
-            outgoing = await act(
+            outgoing = await handle_batch(
                 tx,
                 [Received(command, 0) for command in commands],
                 clock=self.clock,  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ def of(kind: type[Any], messages: list[Any]) -> list[Any]:
 async def test_a_fact_and_what_it_causes_in_one_batch(executor: Executor) -> None:
     said = await executor.act(created(), enroll())
     (member,) = await executor.rows()
-    assert (member["status"], member["moves_by"], member["step_id"]) == (
+    assert (member["status"], member["waiting_on"], member["step_id"]) == (
         "active", "delivery", "send-welcome",
     )  # fmt: skip
     (sending,) = of(delivery_commands.SendEmail, said)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 
-from libs.chassis.logs import configure_logs
+from libs.chassis.telemetry.logs import configure_logs
 from services.api.http import problems
 from services.api.http.bodies import fault_of, readable
 from services.api.http.guards import Guards, limit_for
@@ -143,7 +143,7 @@ async def test_an_outage_may_be_tried_again(caller: httpx.AsyncClient, log: io.S
     answer = await caller.get("/v1/outage")
     assert (answer.status_code, answer.json()["error_code"]) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"]
-    assert "request.put_off" in log.getvalue()
+    assert "request.retried" in log.getvalue()
     assert "Traceback" not in log.getvalue()
 
 

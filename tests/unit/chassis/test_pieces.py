@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from libs.chassis import failpoints
 from libs.chassis.clock import Clock
-from libs.chassis.logs import _Sparing
+from libs.chassis.exactly_once.outbox import pack, unpack
 from libs.chassis.outages import NotYet, is_outage
-from libs.chassis.outbox import pack, unpack
-from libs.chassis.settings import ServiceSettings, SettingsError, read_settings
+from libs.chassis.process.settings import ServiceSettings, SettingsError, read_settings
+from libs.chassis.telemetry.logs import _Sparing
 
 NEEDED = {"DATABASE_URL": "postgresql://u:p@h/d", "KAFKA_BOOTSTRAP_SERVERS": "h:9092"}
 
@@ -86,5 +86,5 @@ def test_libraries_do_not_repeat_themselves_without_end() -> None:
         True, False, False, True,
     ]  # fmt: skip
     assert says("aiokafka.client", 111.0, "something else")
-    assert says("libs.chassis.batches", 111.0)
-    assert says("libs.chassis.batches", 111.0), "what is ours is always said"
+    assert says("libs.chassis.exactly_once.reader", 111.0)
+    assert says("libs.chassis.exactly_once.reader", 111.0), "what is ours is always said"

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from libs.chassis import failpoints
-from libs.chassis.batches import Reader
+from libs.chassis.exactly_once.reader import Reader
 from tests.support.protocol_world import Died, Process, World, heard, pretended
 
 PARTITIONS = (0, 1)
@@ -96,13 +96,13 @@ class Batches(RuleBasedStateMachine):
         if process.task is None:
             batch = process.poll(at_most)
             if batch:
-                self.world.run(process, process.reader.take(batch))
+                self.world.run(process, process.reader.handle_batch(batch))
 
     @rule(number=PROCESSES)
-    def tend(self, number: int) -> None:
+    def maintain(self, number: int) -> None:
         process = self.process(number)
         if process.task is None:
-            self.world.run(process, process.reader.tend())
+            self.world.run(process, process.reader.maintain())
 
     @rule(number=PROCESSES, point=POINTS)
     def die_at(self, number: int, point: str) -> None:
@@ -111,7 +111,7 @@ class Batches(RuleBasedStateMachine):
         def die(_hit: int) -> None:
             raise Died
 
-        self.tend(number)
+        self.maintain(number)
         failpoints.plan(point, die)
         try:
             self.deliver(number, 3)
@@ -121,14 +121,14 @@ class Batches(RuleBasedStateMachine):
     @rule(number=PROCESSES, where=st.sampled_from(("commit", "publish", "publish, oddly")))
     def stumble(self, number: int, where: str) -> None:
         """The answer to a commit is lost, or publishing fails in the middle, in whatever way."""
-        self.tend(number)
+        self.maintain(number)
         self.process(number).fail = where
         self.deliver(number, 3)
 
     @rule(number=PROCESSES, where=st.sampled_from(("transaction", "publish")))
     def fall_asleep(self, number: int, where: str) -> None:
         """The process stops in the middle of a batch; the group gives its partitions away."""
-        self.tend(number)
+        self.maintain(number)
         self.process(number).sleep_at = where
         self.deliver(number, 3)
         self.process(number).sleep_at = None
@@ -136,7 +136,7 @@ class Batches(RuleBasedStateMachine):
             self.give(dict.fromkeys(PARTITIONS, 3 - number))
 
     @rule(number=PROCESSES)
-    def wake_up(self, number: int) -> None:
+    def resume_command(self, number: int) -> None:
         """The zombie goes on, believing what it believed."""
         process = self.process(number)
         if process.sleeping is not None:
@@ -170,13 +170,13 @@ class Batches(RuleBasedStateMachine):
     def put_right(self) -> None:
         """Wake or forget everyone, let one process do all that is left, and count."""
         for number in (1, 2):
-            self.wake_up(number)
+            self.resume_command(number)
         self.world.processes.clear()
         self.give(dict.fromkeys(PARTITIONS, 1))
         for _ in range(sum(map(len, self.world.log.values())) + 3):
-            self.tend(1)
+            self.maintain(1)
             self.deliver(1, 50)
-        self.tend(1)
+        self.maintain(1)
         assert Counter(text for _, text in self.world.tables.effects) == self.said
         assert Counter(text for texts in self.heard() for text in texts) == self.said
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from libs.chassis.watchdog import Stuck, check
+from libs.chassis.process.watchdog import Stuck, check
 
 
 class Log:

@@ -13,7 +13,7 @@ from libs.domain.enrollment import History, refusal
 from libs.domain.flow import FlowContent
 from libs.domain.matching import TriggerIndex
 from libs.domain.readiness import Inventory, readiness
-from libs.domain.triggers.trigger import Happening
+from libs.domain.triggers.trigger import TriggerEvent
 from tests.support.builders import (
     FLOW,
     FOLLOWUP,
@@ -24,7 +24,7 @@ from tests.support.builders import (
     WORKSPACE,
     Json,
     a_flow,
-    facts,
+    snapshot,
 )
 
 READY = Inventory({WELCOME: "approved", FOLLOWUP: "approved"}, frozenset({LIST}), {})
@@ -110,14 +110,14 @@ def test_the_index_finds_by_event_and_list() -> None:
     index.put(created)
 
     def started(kind: str, **data: Any) -> list[UUID]:
-        happening = Happening(WORKSPACE, kind, data)
-        return [match.flow.flow_id for match in index.started_by(happening)]
+        event = TriggerEvent(WORKSPACE, kind, data)
+        return [match.flow.flow_id for match in index.started_by(event)]
 
     assert started("list.contact_added", list_id=LIST) == [FLOW]
     assert started("list.contact_added", list_id=UUID(int=8)) == []
     assert started("list.contact_removed", list_id=LIST) == []
     assert started("contact.created") == [UUID(int=5)]
-    elsewhere = Happening(UUID(int=99), "contact.created", {})
+    elsewhere = TriggerEvent(UUID(int=99), "contact.created", {})
     assert list(index.started_by(elsewhere)) == [], "another workspace's events start nothing"
     index.put(a_flow(version=2, status="paused"))
     assert started("list.contact_added", list_id=LIST) == []
@@ -131,11 +131,11 @@ def test_refusals_in_their_order() -> None:
     inside, before = History(inside=True, runs=1), History(runs=1)
     assert refusal(a_flow(status="paused"), None, inside, NOW) == "flow_not_active"
     assert refusal(flow, None, inside, NOW) == "contact_not_found"
-    assert refusal(flow, facts(), inside, NOW) == "already_in_flow"
-    assert refusal(flow, facts(), before, NOW) == "reentry_denied"
-    assert refusal(flow, facts(), History(), NOW) == "contact_disqualified"
-    assert refusal(flow, facts(city="Rome"), History(), NOW) is None
-    assert refusal(a_flow(), facts(), before, NOW) is None, "re-entry is allowed by default"
+    assert refusal(flow, snapshot(), inside, NOW) == "already_in_flow"
+    assert refusal(flow, snapshot(), before, NOW) == "reentry_denied"
+    assert refusal(flow, snapshot(), History(), NOW) == "contact_disqualified"
+    assert refusal(flow, snapshot(city="Rome"), History(), NOW) is None
+    assert refusal(a_flow(), snapshot(), before, NOW) is None, "re-entry is allowed by default"
 
 
 def test_consent() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from libs.domain.contact import CustomField, Facts, FieldType
+from libs.domain.contact import ContactSnapshot, CustomField, FieldType
 from libs.domain.predicates import compile_rule
 from libs.domain.rules import AnyRule, AudienceRules, RuleTree
-from tests.support.builders import CONTACT, LIST, NOW, OPENED, Json, facts
+from tests.support.builders import CONTACT, LIST, NOW, OPENED, Json, snapshot
 
 TREE: TypeAdapter[AnyRule] = TypeAdapter(RuleTree)
 AUDIENCE: TypeAdapter[AnyRule] = TypeAdapter(AudienceRules)
@@ -24,7 +24,7 @@ CUSTOM = {
 }
 
 
-def judge(rule: Json, known: Facts) -> bool | None:
+def judge(rule: Json, known: ContactSnapshot) -> bool | None:
     return compile_rule(TREE.validate_python(rule), CUSTOM)(known, NOW).outcome
 
 
@@ -63,33 +63,33 @@ def group(operator: str, *conditions: Json) -> Json:
     ],
 )  # fmt: skip
 def test_contact_fields(rule: Json, known: Json, outcome: bool | None) -> None:
-    assert judge(rule, facts(**known)) is outcome
+    assert judge(rule, snapshot(**known)) is outcome
 
 
 def test_relative_dates_move_with_the_clock() -> None:
     week_ago = {"relative": {"amount": 7, "unit": "days", "direction": "ago"}}
     rule = field("createdAt", "greater_than", week_ago)
-    assert judge(rule, facts(createdAt=(NOW - timedelta(days=6)).isoformat())) is True
-    assert judge(rule, facts(createdAt=(NOW - timedelta(days=8)).isoformat())) is False
+    assert judge(rule, snapshot(createdAt=(NOW - timedelta(days=6)).isoformat())) is True
+    assert judge(rule, snapshot(createdAt=(NOW - timedelta(days=8)).isoformat())) is False
 
 
 def test_custom_fields_are_named_by_id_and_read_by_api_name() -> None:
     rule = {"kind": "condition", "source": "custom_field", "fieldDefinitionId": str(PLAN),
             "operator": "equals", "value": "gold"}  # fmt: skip
-    assert judge(rule, Facts(CONTACT, custom_fields={"plan_tier": "Gold"})) is True
-    assert judge({**rule, "fieldDefinitionId": str(SCORE)}, Facts(CONTACT)) is False
-    assert judge({**rule, "fieldDefinitionId": str(UUID(int=77))}, Facts(CONTACT)) is None
+    assert judge(rule, ContactSnapshot(CONTACT, custom_fields={"plan_tier": "Gold"})) is True
+    assert judge({**rule, "fieldDefinitionId": str(SCORE)}, ContactSnapshot(CONTACT)) is False
+    assert judge({**rule, "fieldDefinitionId": str(UUID(int=77))}, ContactSnapshot(CONTACT)) is None
 
 
 def test_lists_and_mails_of_the_run() -> None:
     member = {"kind": "condition", "source": "list_membership", "listId": str(LIST),
               "operator": "member_of"}  # fmt: skip
-    assert judge(member, Facts(CONTACT, lists=frozenset({LIST}))) is True
-    assert judge({**member, "operator": "is_not_member"}, Facts(CONTACT)) is True
-    seen = Facts(CONTACT, engagement={"send-welcome": {"opened": NOW}})
+    assert judge(member, ContactSnapshot(CONTACT, lists=frozenset({LIST}))) is True
+    assert judge({**member, "operator": "is_not_member"}, ContactSnapshot(CONTACT)) is True
+    seen = ContactSnapshot(CONTACT, engagement={"send-welcome": {"opened": NOW}})
     assert judge(OPENED, seen) is True
     assert judge({**OPENED, "operator": "not_occurred"}, seen) is False
-    assert judge(OPENED, Facts(CONTACT)) is False
+    assert judge(OPENED, ContactSnapshot(CONTACT)) is False
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_groups_are_three_valued(leaves: list[tuple[Json, bool | None]], operato
     decisive = operator == "or"
     expected = decisive if decisive in outcomes else None if None in outcomes else not decisive
     rule = group(operator, *(leaf for leaf, _ in leaves))
-    assert judge(rule, facts(tentedScore="unknown")) is expected
+    assert judge(rule, snapshot(tentedScore="unknown")) is expected
 
 
 @given(st.text(max_size=30), st.text(min_size=1, max_size=5))
 def test_an_operator_and_its_negation_never_agree(value: str, operand: str) -> None:
-    known = facts(city=value)
+    known = snapshot(city=value)
     for name in ("equals", "contains"):
         positive = judge(field("city", name, operand), known)
         assert judge(field("city", f"not_{name}", operand), known) is (not positive)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.scheduler.loops.steady_time import SteadyTime
+from services.scheduler.loops.clock_guard import ClockGuard
 from services.scheduler.store.watermarks import Watermark
 from tests.support.builders import NOW
 
@@ -21,7 +21,7 @@ def test_a_watermark_has_passed_what_no_scan_will_find() -> None:
 
 def test_a_jump_stops_firing_until_time_runs_evenly_again() -> None:
     here = [0.0]
-    steady = SteadyTime(lambda: here[0])
+    steady = ClockGuard(lambda: here[0])
     now = NOW
     assert steady.agrees(now)
     for _ in range(3):

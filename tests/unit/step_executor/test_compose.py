@@ -12,7 +12,7 @@ from libs.contracts.delivery_commands import SendEmail
 from libs.contracts.flow_definitions import EmailContent
 from services.step_executor.deliveries.compose import CannotCompose, Links, compose
 from services.step_executor.deliveries.plain_text import plain_text
-from tests.support.builders import CONTACT, FLOW, NOW, WELCOME, WORKSPACE, facts
+from tests.support.builders import CONTACT, FLOW, NOW, WELCOME, WORKSPACE, snapshot
 
 LINKS = Links("https://flows.example", "0123456789abcdef")
 KEY = LINKS.signing_key
@@ -38,8 +38,8 @@ def content(**changes: Any) -> EmailContent:
 
 
 def written(mail: EmailContent, asked: SendEmail | None = None, **fields: Any) -> EmailMessage:
-    letter = compose(mail, asked or command(), facts(**fields), LINKS, NOW)
-    return message_from_bytes(letter.message, policy=policy.default)
+    rendered = compose(mail, asked or command(), snapshot(**fields), LINKS, NOW)
+    return message_from_bytes(rendered.message, policy=policy.default)
 
 
 def part(message: EmailMessage, kind: str) -> str:
@@ -74,7 +74,7 @@ def test_marketing_mail_can_be_unsubscribed_from() -> None:
     assert link.startswith("https://flows.example/t/u/")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link in part(message, "html")
-    raw = compose(content(), command(), facts(), LINKS, NOW).message
+    raw = compose(content(), command(), snapshot(), LINKS, NOW).message
     line = next(one for one in raw.split(b"\r\n") if one.startswith(b"List-Unsubscribe:"))
     assert line.endswith(b">"), "the header is on one line and not encoded"
     own = content(html='<a href="{{tented.unsubscribeOneClickLink}}">leave</a>')

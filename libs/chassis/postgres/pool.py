@@ -1,12 +1,10 @@
-"""Postgres: pools, transactions, and named statements from .sql files."""
+"""Pools of connections, and transactions."""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeAlias
 
-import aiosql
 import asyncpg
 
 Transaction: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
@@ -18,17 +16,6 @@ Reads: TypeAlias = (
     "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any] | asyncpg.Pool[Any]"
 )
 """Anything to read from: inside a transaction, or beside all of them."""
-
-
-def queries_beside(module_file: str) -> Any:
-    """Load the statements of the .sql file with the same name as a module.
-
-    Every statement has a name, a parameter list and a description, and works on sets. The returned
-    object has a function for each; the store's own functions give the types back.
-    """
-    return aiosql.from_path(
-        Path(module_file).with_suffix(".sql"), "asyncpg", mandatory_parameters=False
-    )
 
 
 @asynccontextmanager

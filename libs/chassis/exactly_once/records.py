@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from libs.chassis.outbox import Publishable
-from libs.chassis.postgres import Transaction
+from libs.chassis.exactly_once.outbox import Publishable
+from libs.chassis.postgres.pool import Transaction
 
 M = TypeVar("M")
 MessageT_co = TypeVar("MessageT_co", covariant=True)
 
 SOURCE_HEADER = "millrace-source"
 SEQ_HEADER = "millrace-seq"
+_LONGEST_SOURCE = 1000
+_LONGEST_SEQ = 18  # digits; a bigint holds any number of them
 
 
 class Decoder(Protocol[MessageT_co]):
@@ -79,24 +81,29 @@ so that only the record at fault goes to the dead-letter topic.
 
 def read(record: Any, decoder: Decoder[M]) -> Incoming[M]:
     """Read an aiokafka record; what is wrong with it becomes data, not an exception."""
-    headers = dict(record.headers)
-    incoming: Incoming[M] = Incoming(
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        headers.get(SOURCE_HEADER, b"").decode("utf-8", "replace"),
-        _number(headers.get(SEQ_HEADER, b"0")),
-    )
+    incoming: Incoming[M] = Incoming(record.partition, record.offset, record.key, record.value)
     try:
+        incoming.source, incoming.seq = _number(dict(record.headers))
         incoming.message = decoder.validate_json(record.value or b"")
-    except (ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  (whatever a stranger's record makes of a decoder)
         incoming.fault = f"cannot be read: {error}"
     return incoming
 
 
-def _number(text: bytes) -> int:
-    return int(text) if text.isdigit() else 0
+def _number(headers: dict[str, bytes | None]) -> tuple[str, int]:
+    """Read who numbered a record, and its number; a record may have none, but no half of one.
+
+    Raises:
+        ValueError: If they are not what `headers_of` writes. Anyone may write to a topic, and what
+            the watermarks cannot hold would stop its partition.
+    """
+    if SOURCE_HEADER not in headers and SEQ_HEADER not in headers:
+        return "", 0
+    source, seq = headers.get(SOURCE_HEADER) or b"", headers.get(SEQ_HEADER) or b""
+    named = 0 < len(source) <= _LONGEST_SOURCE and b"\0" not in source
+    if not (named and len(seq) <= _LONGEST_SEQ and seq.isdigit() and int(seq)):
+        raise ValueError(f"the headers {SOURCE_HEADER} and {SEQ_HEADER} are not a source's")
+    return source.decode(), int(seq)
 
 
 def headers_of(source: str, seq: int) -> list[tuple[str, bytes]]:

@@ -4,18 +4,18 @@ import asyncio
 from dataclasses import dataclass
 
 from libs.chassis.clock import Clock
+from libs.chassis.exactly_once.outbox import Publishable
+from libs.chassis.exactly_once.relay import Relay
+from libs.chassis.kafka.publisher import Publisher
 from libs.chassis.outages import is_outage
-from libs.chassis.outbox import Publishable
-from libs.chassis.postgres import Pool
-from libs.chassis.publisher import Publisher
-from libs.chassis.relay import Relay
+from libs.chassis.postgres.pool import Pool
 from services.api.settings import Settings
 from services.api.use_cases.problems import unavailable
 from services.api.use_cases.replies import Replies
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AppContext:
     """The database to read from, the relay to write through, and what else a use case needs."""
 
     pool: Pool

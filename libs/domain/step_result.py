@@ -8,27 +8,27 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.domain.contact import Facts
+from libs.domain.contact import ContactSnapshot
 from libs.domain.predicates import Predicate
 
 
-class _Happened(BaseModel):
+class _Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Entered(_Happened):
+class Entered(_Event):
     """The contact has just become a member."""
 
     type: Literal["entered"] = "entered"
 
 
-class TimerFired(_Happened):
+class TimerFired(_Event):
     """The moment the membership waited for has come."""
 
     type: Literal["timer_fired"] = "timer_fired"
 
 
-class DeliveryFinished(_Happened):
+class DeliveryFinished(_Event):
     """The delivery the membership waited for is over, one way or another."""
 
     type: Literal["delivery_finished"] = "delivery_finished"
@@ -36,7 +36,7 @@ class DeliveryFinished(_Happened):
     reason: str | None = None
 
 
-Occurrence = Annotated[Entered | TimerFired | DeliveryFinished, Field(discriminator="type")]
+WalkEvent = Annotated[Entered | TimerFired | DeliveryFinished, Field(discriminator="type")]
 """What can move a membership."""
 
 
@@ -62,7 +62,7 @@ Edge = Literal["next", "true", "false", "default"]
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class Continue:
     """The step is done; follow this edge. `outcome` and `details` are kept for the timeline."""
 
     edge: Edge = "next"
@@ -71,34 +71,34 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
-class StandStill:
+class Suspend:
     """The step needs time or the outside world; the effect says what will wake it."""
 
     effect: Effect
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Exit:
     """The member leaves the flow here, for this reason."""
 
     reason: str
 
 
-Answer = GoOn | StandStill | Leave
+StepResult = Continue | Suspend | Exit
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class StepContext:
     """All that a step may look at.
 
     Attributes:
-        facts: What is known of the contact, with the engagement of this run.
-        occurrence: What has just moved the membership.
+        snapshot: What is known of the contact, with the engagement of this run.
+        event: What has just moved the membership.
         now: The time, UTC.
         condition: The step's own rule, compiled; None if it has none.
     """
 
-    facts: Facts
-    occurrence: Occurrence
+    snapshot: ContactSnapshot
+    event: WalkEvent
     now: datetime
     condition: Predicate | None = None

@@ -2,7 +2,7 @@
 
 Hot paths are FastStream batch subscribers with our own parser and decoder and manual
 acknowledgement, so that one bad record never costs its batch. FastStream keeps the lifecycle and
-writes the AsyncAPI document; positions are ours (see `batches`).
+writes the AsyncAPI document; positions are ours (see `libs.chassis.exactly_once`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,9 +19,9 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.specification import AsyncAPI
 
-from libs.chassis.batches import Reader
-from libs.chassis.logs import logger
-from libs.chassis.records import Decoder, Incoming, M, read
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Decoder, Incoming, M, read
+from libs.chassis.telemetry.logs import logger
 
 _log = logger(__name__)
 
@@ -70,7 +70,7 @@ async def ensure_topics(
     """Create the topics that are missing; refuse to run if one has another partition count.
 
     Raises:
-        WrongPartitionCount: Contacts would change their shard, and with it their order.
+        WrongPartitionCount: Contacts would change their partition, and with it their order.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -142,7 +142,7 @@ class _Joining(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class Subscription:
-    """The consumer behind a FastStream subscriber, as a `batches.Log`."""
+    """The consumer behind a FastStream subscriber, as an `exactly_once.reader.Log`."""
 
     def __init__(self, topic: str, subscriber: Any, joining: _Joining) -> None:
         self._topic = topic
@@ -222,7 +222,7 @@ class Broker:
         """Let a reader take the batches of its topic, as a member of its service's group."""
 
         async def take(body: Any, message: KafkaMessage) -> None:  # noqa: ARG001  (for AsyncAPI)
-            await reader.take(message.incoming)  # type: ignore[attr-defined]
+            await reader.handle_batch(message.incoming)  # type: ignore[attr-defined]
 
         _carry(take, message_type)
         group = f"{self._client_id}.{reader.topic}"

@@ -1,6 +1,6 @@
 """A service as a process: start, run, drain on SIGTERM, exit 0.
 
-What a service is made of is said in its `wiring.py`, by calling the methods of `Kit`.
+What a service is made of is said in its `wiring.py`, by calling the methods of `ServiceBuilder`.
 """
 
 import asyncio
@@ -19,9 +19,13 @@ import uvloop
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
-from libs.chassis import failpoints, outbox
-from libs.chassis.batches import Reader
-from libs.chassis.broker import (
+from libs.chassis import failpoints
+from libs.chassis.clock import Clock
+from libs.chassis.exactly_once import outbox
+from libs.chassis.exactly_once.dead_letters import Origin
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.records import Handler, M
+from libs.chassis.kafka.broker import (
     Broker,
     Subscription,
     TopicSpec,
@@ -29,18 +33,15 @@ from libs.chassis.broker import (
     ensure_topics,
     partition_counts,
 )
-from libs.chassis.clock import Clock
-from libs.chassis.dead_letters import Origin
-from libs.chassis.health import Face
-from libs.chassis.logs import configure_logs, logger
-from libs.chassis.metrics import OUTBOX_BACKLOG
-from libs.chassis.migrations import MigrationChanged, migrate
-from libs.chassis.outages import Backoff, is_outage, putting_off
-from libs.chassis.postgres import Pool, open_pool, transaction
-from libs.chassis.publisher import Publisher
-from libs.chassis.records import Handler, M
-from libs.chassis.settings import ServiceSettings, SettingsError, read_settings
-from libs.chassis.watchdog import watch
+from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.outages import Backoff, is_outage, retry_later
+from libs.chassis.postgres.migrations import MigrationChanged, migrate
+from libs.chassis.postgres.pool import Pool, open_pool, transaction
+from libs.chassis.process.health import HealthServer
+from libs.chassis.process.settings import ServiceSettings, SettingsError, read_settings
+from libs.chassis.process.watchdog import watch
+from libs.chassis.telemetry.logs import configure_logs, logger
+from libs.chassis.telemetry.metrics import OUTBOX_BACKLOG
 
 _TEND_SECONDS = 0.2
 _COMMIT_SECONDS = 5.0
@@ -55,7 +56,7 @@ SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
 @dataclass
-class Kit:
+class ServiceBuilder:
     """What a service is built with, and what it is made of."""
 
     service: str
@@ -64,7 +65,7 @@ class Kit:
     publisher: Publisher
     clock: Clock
     broker: Broker
-    face: Face
+    health_server: HealthServer
     readers: dict[Reader[Any], Subscription] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
 
@@ -90,7 +91,7 @@ class Kit:
 
     def serve(self, app: ASGIApp) -> None:
         """Serve these routes beside the health of the service."""
-        self.face.inner = app
+        self.health_server.inner = app
 
 
 def _type_of(adapter: TypeAdapter[Any]) -> Any:
@@ -104,7 +105,7 @@ class ServiceSpec:
     name: str
     migrations: Path
     topics: Sequence[TopicSpec]
-    wire: Callable[[Kit], Awaitable[None]]
+    wire: Callable[[ServiceBuilder], Awaitable[None]]
 
 
 def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
@@ -128,18 +129,18 @@ def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
 
 async def _run(spec: ServiceSpec, settings: ServiceSettings) -> None:
     stopping = _stop_on_signals()
-    face = Face()
-    async with _serving(face, settings), _pool(settings) as pool:
+    health_server = HealthServer()
+    async with _serving(health_server, settings), _pool(settings) as pool:
         if not await _unless(stopping, _prepare(spec, settings, pool)):
             return
         counts = partition_counts(spec.topics, settings.partitions)
         publisher = Publisher(settings.kafka_bootstrap_servers, counts)
         broker = Broker(settings.kafka_bootstrap_servers, spec.name, settings.session_timeout_ms)
         clock = Clock(settings.clock_speed, settings.clock_origin)
-        kit = Kit(spec.name, settings, pool, publisher, clock, broker, face)
-        await spec.wire(kit)
+        builder = ServiceBuilder(spec.name, settings, pool, publisher, clock, broker, health_server)
+        await spec.wire(builder)
         try:
-            await _work(kit, stopping)
+            await _work(builder, stopping)
         finally:
             await publisher.close()
     _log.info("service.stopped")
@@ -176,9 +177,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _serving(face: Face, settings: ServiceSettings) -> AsyncIterator[None]:
+async def _serving(health_server: HealthServer, settings: ServiceSettings) -> AsyncIterator[None]:
     config = uvicorn.Config(
-        face.app,
+        health_server.app,
         host=settings.http_host,
         port=settings.http_port,
         log_config=None,
@@ -215,7 +216,7 @@ async def _open_patiently(stack: contextlib.AsyncExitStack, url: str) -> Pool:
 
 def _waits_out(error: Exception) -> bool:
     if is_outage(error):
-        _log.warning("start.put_off", reason=repr(error))
+        _log.warning("start.retried", reason=repr(error))
         return True
     return False
 
@@ -253,13 +254,15 @@ async def _prepare(spec: ServiceSpec, settings: ServiceSettings, pool: Pool) -> 
             return
 
 
-async def _work(kit: Kit, stopping: asyncio.Event) -> None:
-    kit.face.asyncapi = kit.broker.describe(kit.service)
-    await kit.broker.start()
-    _check_health(kit)
-    _log.info("service.started", port=kit.settings.http_port)
-    loops = [asyncio.create_task(_call(loop, stopping)) for loop in (*kit.loops, *_own(kit))]
-    guard = asyncio.create_task(watch(kit.readers, kit.settings.stuck_after_seconds))
+async def _work(builder: ServiceBuilder, stopping: asyncio.Event) -> None:
+    builder.health_server.asyncapi = builder.broker.describe(builder.service)
+    await builder.broker.start()
+    _check_health(builder)
+    _log.info("service.started", port=builder.settings.http_port)
+    loops = [
+        asyncio.create_task(_call(loop, stopping)) for loop in (*builder.loops, *_own(builder))
+    ]
+    guard = asyncio.create_task(watch(builder.readers, builder.settings.stuck_after_seconds))
     stop = asyncio.create_task(stopping.wait())
     try:
         done, _ = await asyncio.wait({*loops, guard, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -268,44 +271,44 @@ async def _work(kit: Kit, stopping: asyncio.Event) -> None:
     finally:
         stopping.set()
         guard.cancel()
-        await _drain(kit, loops)
+        await _drain(builder, loops)
 
 
 async def _call(loop: Loop, stopping: asyncio.Event) -> None:
     await loop(stopping)
 
 
-async def _drain(kit: Kit, loops: Sequence["asyncio.Task[None]"]) -> None:
+async def _drain(builder: ServiceBuilder, loops: Sequence["asyncio.Task[None]"]) -> None:
     """Finish what is under way, tell Kafka where we stand, leave the groups."""
     _log.info("service.draining")
     if loops:
         await asyncio.wait(loops, timeout=_DRAIN_SECONDS)
     for task in loops:
         task.cancel()
-    for reader, subscription in kit.readers.items():
+    for reader, subscription in builder.readers.items():
         await _commit(reader, subscription)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(kit.broker.stop(), _DRAIN_SECONDS)
-    for reader in kit.readers:
-        await reader.tend()
+        await asyncio.wait_for(builder.broker.stop(), _DRAIN_SECONDS)
+    for reader in builder.readers:
+        await reader.maintain()
 
 
-def _own(kit: Kit) -> list[Loop]:
+def _own(builder: ServiceBuilder) -> list[Loop]:
     """Give the loops every service has."""
 
-    async def tend() -> None:
-        for reader in kit.readers:
-            await reader.tend()
+    async def maintain() -> None:
+        for reader in builder.readers:
+            await reader.maintain()
 
     async def commit() -> None:
-        for reader, subscription in kit.readers.items():
+        for reader, subscription in builder.readers.items():
             await _commit(reader, subscription)
 
     async def prune() -> None:
-        await _prune(kit)
+        await _prune(builder)
 
     return [
-        every(_TEND_SECONDS, tend),
+        every(_TEND_SECONDS, maintain),
         every(_COMMIT_SECONDS, commit),
         every(_PRUNE_SECONDS, prune),
     ]
@@ -335,29 +338,35 @@ async def _commit(reader: Reader[Any], subscription: Subscription) -> None:
         _log.debug("offsets.not_committed", topic=reader.topic, reason=repr(error))
 
 
-async def _prune(kit: Kit) -> None:
-    with putting_off("outbox.not_pruned"):
-        async with transaction(kit.pool) as tx:
-            await outbox.prune(tx, kit.settings.outbox_keep_hours * 3600)
+async def _prune(builder: ServiceBuilder) -> None:
+    with retry_later("outbox.not_pruned"):
+        async with transaction(builder.pool) as tx:
+            await outbox.prune(tx, builder.settings.outbox_keep_hours * 3600)
             OUTBOX_BACKLOG.set(await outbox.backlog(tx))
 
 
-def _check_health(kit: Kit) -> None:
+def _check_health(builder: ServiceBuilder) -> None:
     """Say what readiness looks at: the database, the broker, the partitions."""
 
     async def database() -> str | None:
-        return None if await kit.pool.fetchval("SELECT 1") == 1 else "wrong answer"
+        return None if await builder.pool.fetchval("SELECT 1") == 1 else "wrong answer"
 
     async def broker() -> str | None:
-        for reader in kit.readers:
+        for reader in builder.readers:
             await reader.log.bounds(sorted(reader.armed)[:1])
         return None
 
     async def partitions() -> str | None:
         waiting = [
-            reader.topic for reader in kit.readers if reader.log.assigned() - reader.armed.keys()
+            reader.topic
+            for reader in builder.readers
+            if reader.log.assigned() - reader.armed.keys()
         ]
-        joining = [reader.topic for reader, log in kit.readers.items() if not log.joined]
+        joining = [reader.topic for reader, log in builder.readers.items() if not log.joined]
         return f"not armed yet: {', '.join(waiting + joining)}" if waiting or joining else None
 
-    kit.face.checks = {"database": database, "broker": broker, "partitions": partitions}
+    builder.health_server.checks = {
+        "database": database,
+        "broker": broker,
+        "partitions": partitions,
+    }

@@ -26,14 +26,16 @@ from typing import Any, Generic, Protocol
 
 import structlog
 
-from libs.chassis import failpoints, metrics, outbox, positions
-from libs.chassis.dead_letters import Origin, dead_letter, reason_for
-from libs.chassis.logs import logger
+from libs.chassis import failpoints
+from libs.chassis.exactly_once import outbox, positions
+from libs.chassis.exactly_once.dead_letters import Origin, dead_letter, reason_for
+from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.exactly_once.publisher import Publisher
+from libs.chassis.exactly_once.records import Handler, Incoming, M, Outgoing, Received
 from libs.chassis.outages import Backoff, NotPublished, NotYet, is_outage
-from libs.chassis.positions import Armed
-from libs.chassis.postgres import Pool, Transaction, transaction
-from libs.chassis.publisher import Publisher
-from libs.chassis.records import Handler, Incoming, M, Outgoing, Received
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
+from libs.chassis.telemetry import metrics
+from libs.chassis.telemetry.logs import logger
 
 _PATIENCE_SECONDS = 30.0
 """How long a record may wait for what it needs before it counts as one that cannot be processed."""
@@ -66,7 +68,7 @@ class Log(Protocol):
         ...
 
 
-Work = Callable[[Transaction, Sequence[Armed]], Awaitable[Sequence[Outgoing]]]
+Work = Callable[[Transaction, Sequence[OwnedPartition]], Awaitable[Sequence[Outgoing]]]
 """What a loop does in its turn: like a handler, but caused by time instead of records."""
 
 
@@ -74,7 +76,7 @@ Work = Callable[[Transaction, Sequence[Armed]], Awaitable[Sequence[Outgoing]]]
 class _Dues:
     """What one transaction owes after its handler: records to say, and numbers taken."""
 
-    said: list[outbox.Said]
+    said: list[outbox.OutboxRecord]
     taken: dict[tuple[int, str], int]
 
 
@@ -86,7 +88,7 @@ class Reader(Generic[M]):
     ) -> None:
         self.origin = origin
         self.topic = origin.topic
-        self.armed: dict[int, Armed] = {}
+        self.armed: dict[int, OwnedPartition] = {}
         self.last_progress = time.monotonic()
         self._handler = handler
         self._pool = pool
@@ -113,7 +115,7 @@ class Reader(Generic[M]):
         """Name who numbers what the records of a partition cause."""
         return f"{self.origin.service}/{self.topic}/{partition}"
 
-    async def take(self, batch: Sequence[Incoming[M]]) -> None:
+    async def handle_batch(self, batch: Sequence[Incoming[M]]) -> None:
         """Apply a batch. It never raises for an outage: the records come again."""
         partitions = {incoming.partition for incoming in batch}
         try:
@@ -121,7 +123,7 @@ class Reader(Generic[M]):
                 with metrics.BATCH_SECONDS.labels(self.topic).time():
                     await self._apply(batch)
         except Exception as error:  # noqa: BLE001  (whatever it is, the records come again)
-            self._put_off(error, partitions)
+            self._back_off(error, partitions)
             await self._backoff.wait()
         else:
             self._backoff.reset()
@@ -146,11 +148,11 @@ class Reader(Generic[M]):
                 self._lose(fenced.partitions)
                 return False
             except Exception as error:
-                self._put_off(error, {one.partition for one in armed})
+                self._back_off(error, {one.partition for one in armed})
                 raise
         return True
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Arm what was assigned, let go of what was taken away, remember acknowledgements.
 
         Called a few times a second. Arming does not wait for records, because the outbox of a
@@ -163,7 +165,7 @@ class Reader(Generic[M]):
                 await self._arm(self._may_arm(assigned - self.armed.keys()))
                 await self._remember_acknowledgements()
         except Exception as error:  # noqa: BLE001  (tried again the next time)
-            self._put_off(error, self.log.assigned() - self.armed.keys())
+            self._back_off(error, self.log.assigned() - self.armed.keys())
             await self._backoff.wait()
 
     # Step 1 ------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ class Reader(Generic[M]):
         metrics.ASSIGNED.labels(self.topic).set(len(self.armed))
         _log.info("partitions.armed", topic=self.topic, partitions=list(partitions))
 
-    async def _check_bounds(self, armed: Mapping[int, Armed]) -> None:
+    async def _check_bounds(self, armed: Mapping[int, OwnedPartition]) -> None:
         """Compare where partitions stand with what the log has; a recreated topic is refused."""
         for partition, (first, end) in (await self.log.bounds(list(armed))).items():
             one = armed[partition]
@@ -306,14 +308,14 @@ class Reader(Generic[M]):
         await self._publish(chunks)
         metrics.BATCHES.labels(self.topic).inc()
 
-    async def _take_turn(self, work: Work, armed: Sequence[Armed]) -> None:
+    async def _take_turn(self, work: Work, armed: Sequence[OwnedPartition]) -> None:
         async with transaction(self._pool) as tx:
             self._check_owned(await positions.hold(tx, self.topic, armed), armed)
             said = [self._said(outgoing) for outgoing in await work(tx, armed)]
             chunks = await outbox.write(tx, said)
         await self._publish(chunks)
 
-    def _check_owned(self, ours: set[int], armed: Sequence[Armed]) -> None:
+    def _check_owned(self, ours: set[int], armed: Sequence[OwnedPartition]) -> None:
         if lost := {one.partition for one in armed} - ours:
             raise Fenced(lost)
 
@@ -333,8 +335,8 @@ class Reader(Generic[M]):
         metrics.RECORDS.labels(self.topic, "handled").inc(len(received))
         return _Dues([self._said(one) for one in outgoing] + letters, taken)
 
-    def _said(self, outgoing: Outgoing) -> outbox.Said:
-        return self._publisher.said_by(self.source(outgoing.caused_by), outgoing.message)
+    def _said(self, outgoing: Outgoing) -> outbox.OutboxRecord:
+        return self._publisher.outbox_record(self.source(outgoing.caused_by), outgoing.message)
 
     def _move_on(self, news: Mapping[int, int], taken: Mapping[tuple[int, str], int]) -> None:
         for partition, next_offset in news.items():
@@ -390,13 +392,13 @@ class Reader(Generic[M]):
         waited = (now - self._waiting_since.setdefault(one.partition, now) for one in batch)
         return max(waited) > _PATIENCE_SECONDS
 
-    def _put_off(self, error: Exception, partitions: Iterable[int]) -> None:
+    def _back_off(self, error: Exception, partitions: Iterable[int]) -> None:
         """Undo what is believed of these partitions; arming reads the truth."""
         self._disarm(partitions)
         metrics.OUTAGES.labels(self.topic).inc()
         if is_outage(error):
             self.last_progress = time.monotonic()
-            _log.warning("batch.put_off", topic=self.topic, reason=repr(error))
+            _log.warning("batch.retried", topic=self.topic, reason=repr(error))
         else:
             _log.error("batch.failed", topic=self.topic, exc_info=error)
 

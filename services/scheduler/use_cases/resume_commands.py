@@ -5,7 +5,7 @@ from libs.contracts.step_commands import Resume, RetryDelivery
 from services.scheduler.store.timers import Timer
 
 
-def wake_up(timer: Timer) -> Resume | RetryDelivery:
+def resume_command(timer: Timer) -> Resume | RetryDelivery:
     """Make the command; its id follows from the timer, so that firing again would say the same."""
     command_id = derived_id("wake", timer.purpose, timer.membership_id, timer.hop, timer.due_at)
     if timer.purpose == "resume":

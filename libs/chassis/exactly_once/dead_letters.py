@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.chassis.clock import Clock
-from libs.chassis.outbox import Destination, Said
-from libs.chassis.records import Incoming
+from libs.chassis.exactly_once.outbox import Destination, OutboxRecord
+from libs.chassis.exactly_once.records import Incoming
 
 SUFFIX = ".dead-letter"
 _LONGEST_FAULT = 20_000
+_LONGEST_KEY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Origin:
     topic: str
 
 
-def dead_letter(incoming: Incoming[Any], origin: Origin, source: str) -> Said:
+def dead_letter(incoming: Incoming[Any], origin: Origin, source: str) -> OutboxRecord:
     """Write the record that tells of a record nobody can process."""
     body = {
         "topic": origin.topic,
@@ -31,11 +32,11 @@ def dead_letter(incoming: Incoming[Any], origin: Origin, source: str) -> Said:
         "service": origin.service,
         "time": Clock().now().isoformat(),
         "reason": (incoming.fault or "")[:_LONGEST_FAULT],
-        "key": _text(incoming.key),
+        "key": _text(incoming.key),  # for people; the letter's own key is the whole one
         "value_base64": base64.b64encode(incoming.value or b"").decode(),
     }
     to = Destination(origin.topic + SUFFIX, incoming.partition)
-    return Said(source, to, incoming.key or b"", json.dumps(body).encode())
+    return OutboxRecord(source, to, incoming.key or b"", json.dumps(body).encode())
 
 
 def reason_for(error: BaseException) -> str:
@@ -44,4 +45,4 @@ def reason_for(error: BaseException) -> str:
 
 
 def _text(key: bytes | None) -> str | None:
-    return None if key is None else key.decode("utf-8", "replace")
+    return None if key is None else key[:_LONGEST_KEY].decode("utf-8", "replace")

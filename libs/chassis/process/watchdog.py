@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from libs.chassis.batches import Reader
+from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.outages import is_outage
 
 

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from libs.chassis.logs import logger
+from libs.chassis.telemetry.logs import logger
 
 _TOLERANCE = timedelta(seconds=2)
 _CALM_TICKS = 100
 _log = logger(__name__)
 
 
-class SteadyTime:
+class ClockGuard:
     """Compares the database's clock with this machine's monotonic one, from tick to tick."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

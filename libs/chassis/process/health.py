@@ -24,8 +24,8 @@ Check = Callable[[], Awaitable[str | None]]
 _CHECK_SECONDS = 5.0
 
 
-class Face:
-    """The HTTP face of a service: its health from the start, its own routes once it has them."""
+class HealthServer:
+    """Answers over HTTP: health from the start, the service's own routes once it has them."""
 
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {"started": _not_started}

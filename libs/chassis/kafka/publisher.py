@@ -9,10 +9,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from libs.chassis import failpoints
-from libs.chassis.logs import logger
-from libs.chassis.metrics import PUBLISHED
-from libs.chassis.outbox import Chunk, Destination, Publishable, Said, Sent
-from libs.chassis.records import headers_of
+from libs.chassis.exactly_once.outbox import Chunk, Destination, OutboxRecord, Publishable, Sent
+from libs.chassis.exactly_once.records import headers_of
+from libs.chassis.telemetry.logs import logger
+from libs.chassis.telemetry.metrics import PUBLISHED
 
 _BATCH_BYTES = 256 * 1024
 _log = logger(__name__)
@@ -32,13 +32,13 @@ class Publisher:
         self._starting = asyncio.Lock()
 
     def destination(self, message: Publishable) -> Destination:
-        """Say which partition a message goes to: the same shard function for every topic."""
+        """Say which partition a message goes to: the same partition function for every topic."""
         name = message.topic.name
         if message.to_partition is not None:
             return Destination(name, message.to_partition)
-        return Destination(name, self.shard_of(message.key, name))
+        return Destination(name, self.partition_for(message.key, name))
 
-    def shard_of(self, key: str, topic: str) -> int:
+    def partition_for(self, key: str, topic: str) -> int:
         """Give the partition of a key in a topic (murmur2, as Kafka's own default)."""
         return int(murmur2(key.encode()) & 0x7FFFFFFF) % self._partitions[topic]
 
@@ -46,9 +46,9 @@ class Publisher:
         """Say how many partitions a topic has."""
         return self._partitions[topic]
 
-    def said_by(self, source: str, message: Publishable) -> Said:
+    def outbox_record(self, source: str, message: Publishable) -> OutboxRecord:
         """Address a message."""
-        return Said(source, self.destination(message), message.key.encode(), message.body())
+        return OutboxRecord(source, self.destination(message), message.key.encode(), message.body())
 
     async def publish(self, message: Publishable) -> None:
         """Publish one message outside any outbox; return when Kafka has acknowledged it.

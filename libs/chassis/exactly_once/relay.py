@@ -10,12 +10,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from libs.chassis import outbox
-from libs.chassis.logs import logger
+from libs.chassis.exactly_once import outbox
+from libs.chassis.exactly_once.outbox import Publishable
+from libs.chassis.exactly_once.publisher import Publisher
 from libs.chassis.outages import Backoff, is_outage
-from libs.chassis.outbox import Publishable
-from libs.chassis.postgres import Pool, Transaction, transaction
-from libs.chassis.publisher import Publisher
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
+from libs.chassis.telemetry.logs import logger
 
 _log = logger(__name__)
 
@@ -27,7 +27,7 @@ class Unit:
     tx: Transaction
     messages: list[Publishable] = field(default_factory=list)
 
-    def say(self, message: Publishable) -> None:
+    def enqueue(self, message: Publishable) -> None:
         """Publish a message after the commit, and only then."""
         self.messages.append(message)
 
@@ -48,7 +48,7 @@ class Relay:
         async with transaction(self._pool) as tx:
             unit = Unit(tx)
             yield unit
-            said = [self._publisher.said_by(self._source, one) for one in unit.messages]
+            said = [self._publisher.outbox_record(self._source, one) for one in unit.messages]
             await outbox.write(tx, said)
         if unit.messages:
             self._wake.set()
@@ -62,7 +62,7 @@ class Relay:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                _log.warning("relay.put_off", reason=repr(error))
+                _log.warning("relay.retried", reason=repr(error))
                 await self._backoff.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 1.0)

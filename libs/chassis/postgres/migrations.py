@@ -8,11 +8,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from libs.chassis.logs import logger
-from libs.chassis.postgres import Pool, Transaction, transaction
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
+from libs.chassis.telemetry.logs import logger
 
 _LOCK = 0x4D_49_4C_4C  # "MILL": one migrating process per database
-_OWN = Path(__file__).parent / "migrations"
+_OWN = Path(__file__).parents[1] / "exactly_once" / "migrations"
 _log = logger(__name__)
 
 

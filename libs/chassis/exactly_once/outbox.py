@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
 _LENGTHS = struct.Struct(">II")
@@ -56,7 +57,7 @@ class Destination(NamedTuple):
     partition: int
 
 
-class Said(NamedTuple):
+class OutboxRecord(NamedTuple):
     """A record on its way: who says it (the source), where to, key and value."""
 
     source: str
@@ -80,7 +81,7 @@ class Chunk:
         return self.first_seq + len(self.records) - 1
 
 
-async def write(tx: Transaction, said: Iterable[Said]) -> list[Chunk]:
+async def write(tx: Transaction, said: Iterable[OutboxRecord]) -> list[Chunk]:
     """Number records and write them, one chunk per source and destination; give the chunks."""
     grouped: defaultdict[tuple[str, Destination], list[tuple[bytes, bytes]]] = defaultdict(list)
     for one in said:

@@ -11,33 +11,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.exactly_once.outbox import Publishable
+from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.outages import NotYet
-from libs.chassis.outbox import Publishable
-from libs.chassis.postgres import Transaction
-from libs.chassis.records import Outgoing, Received
-from libs.domain.contact import Facts
+from libs.chassis.postgres.pool import Transaction
+from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
-from libs.domain.walk import Walked
+from libs.domain.walk import WalkResult
 from services.step_executor.store import contacts, memberships
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.store.memberships import NewMember
+from services.step_executor.store.memberships import NewMembership
 from services.step_executor.use_cases.messages import messages_of
 
 
 @dataclass(slots=True)
-class Workbench:
+class UnitOfWork:
     """The contacts, memberships and flows a batch is about, and what has become of them."""
 
     now: datetime
-    facts: dict[ContactKey, Facts]
+    snapshot: dict[ContactKey, ContactSnapshot]
     members: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     runs: dict[tuple[UUID, UUID], int]
     pages: dict[UUID, list[UUID]] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
-    _new: dict[UUID, NewMember] = field(default_factory=dict)
+    _new: dict[UUID, NewMembership] = field(default_factory=dict)
     _changed_contacts: set[ContactKey] = field(default_factory=set)
     _live: defaultdict[ContactKey, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
@@ -59,55 +59,55 @@ class Workbench:
             raise NotYet(f"flow {flow_id} version {min_version} has not arrived")
         return flow
 
-    def live_members_of(self, contact: ContactKey) -> list[Membership]:
+    def live_memberships_of(self, contact: ContactKey) -> list[Membership]:
         """Give the live memberships of a contact."""
         return [self.members[one] for one in sorted(self._live[contact])]
 
-    def live_member(self, flow_id: UUID, contact: ContactKey) -> Membership | None:
+    def live_membership(self, flow_id: UUID, contact: ContactKey) -> Membership | None:
         """Give the live membership of a contact in a flow, if there is one."""
-        inside = (one for one in self.live_members_of(contact) if one.flow_id == flow_id)
+        inside = (one for one in self.live_memberships_of(contact) if one.flow_id == flow_id)
         return next(inside, None)
 
-    def facts_of(self, contact: ContactKey) -> Facts:
+    def facts_of(self, contact: ContactKey) -> ContactSnapshot:
         """Give what is known of a contact, which may be nothing."""
-        return self.facts.get(contact) or Facts(contact[1])
+        return self.snapshot.get(contact) or ContactSnapshot(contact[1])
 
-    def know(self, contact: ContactKey, facts: Facts) -> None:
+    def know(self, contact: ContactKey, snapshot: ContactSnapshot) -> None:
         """Remember a contact as it is now."""
-        self.facts[contact] = facts
+        self.snapshot[contact] = snapshot
         self._changed_contacts.add(contact)
 
     def forget(self, contact: ContactKey) -> None:
         """Forget a contact."""
-        self.facts.pop(contact, None)
+        self.snapshot.pop(contact, None)
         self._changed_contacts.add(contact)
 
-    def enter(self, received: Received[Any], source_id: str, walked: Walked) -> None:
+    def enter(self, received: Received[Any], source_id: str, result: WalkResult) -> None:
         """Take in a new membership."""
-        new = NewMember(walked.membership, received.partition, source_id)
-        self._new[walked.membership.membership_id] = new
-        pair = (walked.membership.flow_id, walked.membership.contact_id)
+        new = NewMembership(result.membership, received.partition, source_id)
+        self._new[result.membership.membership_id] = new
+        pair = (result.membership.flow_id, result.membership.contact_id)
         self.runs[pair] = self.runs.get(pair, 0) + 1
-        self.apply(received, walked)
+        self.apply(received, result)
 
-    def apply(self, received: Received[Any], walked: Walked) -> None:
+    def apply(self, received: Received[Any], result: WalkResult) -> None:
         """Take in what became of a membership, and say it."""
-        member = walked.membership
+        member = result.membership
         self.members[member.membership_id] = member
         if member.membership_id in self._new:
             new = self._new[member.membership_id]
             self._new[member.membership_id] = replace(new, membership=member)
         live = self._live[member.contact_key]
         (live.add if member.is_live else live.discard)(member.membership_id)
-        self.say(received, *messages_of(walked))
+        self.enqueue(received, *messages_of(result))
 
-    def say(self, received: Received[Any], *messages: Publishable) -> None:
+    def enqueue(self, received: Received[Any], *messages: Publishable) -> None:
         """Publish messages after the commit."""
         self.outgoing += received.causes_all(messages)
 
     async def save(self, tx: Transaction) -> None:
         """Write everything that changed."""
-        changed = {contact: self.facts.get(contact) for contact in self._changed_contacts}
+        changed = {contact: self.snapshot.get(contact) for contact in self._changed_contacts}
         await contacts.write(tx, changed)
         await memberships.move(tx, list(self._moved()))
         await memberships.enter(tx, list(self._new.values()))

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from libs.chassis.postgres import Transaction, queries_beside
+from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
 
 
 @dataclass(slots=True)
-class Armed:
+class OwnedPartition:
     """One partition this process owns, as it believes; every transaction checks the belief.
 
     Attributes:
@@ -27,10 +28,10 @@ class Armed:
     gap: int | None = None
 
 
-async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[int, Armed]:
+async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[int, OwnedPartition]:
     """Take partitions over: fence the former owner and read where they stand."""
     armed = {
-        row["partition"]: Armed(row["partition"], row["next_offset"], row["epoch"])
+        row["partition"]: OwnedPartition(row["partition"], row["next_offset"], row["epoch"])
         async for row in queries.arm(tx, topic=topic, partitions=partitions)
     }
     async for row in queries.watermarks(tx, topic=topic, partitions=partitions):
@@ -39,7 +40,7 @@ async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[in
 
 
 async def advance(
-    tx: Transaction, topic: str, armed: Sequence[Armed], news: Mapping[int, int]
+    tx: Transaction, topic: str, armed: Sequence[OwnedPartition], news: Mapping[int, int]
 ) -> set[int]:
     """Move positions on by compare-and-set; give the partitions that are still ours."""
     rows = queries.advance(
@@ -53,7 +54,7 @@ async def advance(
     return {row["partition"] async for row in rows}
 
 
-async def hold(tx: Transaction, topic: str, armed: Sequence[Armed]) -> set[int]:
+async def hold(tx: Transaction, topic: str, armed: Sequence[OwnedPartition]) -> set[int]:
     """Lock positions without moving them; give the partitions that are still ours."""
     rows = queries.hold(
         tx,

@@ -1,0 +1,1 @@
+"""Pools, transactions, named statements, migrations, partitions by time."""

@@ -1,0 +1,1 @@
+"""A service as a process: settings, start, run, drain on SIGTERM, health."""
