@@ -31,8 +31,8 @@ lint: $(VENV)/dev.stamp ## Formatting, lint, types, import contracts, architectu
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/architecture -q
 
-bench: $(VENV)/dev.stamp ## Measure speed on this machine
-	@$(BIN)/python -m tests.bench
+bench: $(VENV)/dev.stamp ## Measure speed on this machine (ONLY="wait mail": only that)
+	@$(BIN)/python -m tests.bench $(ONLY)
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

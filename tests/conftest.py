@@ -10,6 +10,7 @@ from libs.chassis import failpoints
 from libs.chassis.postgres.pool import Pool, open_pool
 from libs.local.kafka import Kafka
 from libs.local.outside import Outside
+from libs.local.ports import free_port
 from libs.local.postgres import Postgres
 from libs.local.stack import Stack, running
 from tests.support.brokers import PARTITIONS, broker_for_tests, is_real
@@ -30,7 +31,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres") / "data")
+    server = Postgres(tmp_path_factory.mktemp("postgres") / "data", free_port())
     server.start()
     _used["PostgreSQL"] = server.version
     yield server
@@ -60,7 +61,16 @@ def stack(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     """
     folder = tmp_path_factory.mktemp("stack")
     speed = 86_400 / DAY_IN_SECONDS
-    with running(Stack(folder, kafka=kafka, clock_speed=speed, partitions=PARTITIONS)) as started:
+    settings = {"MILLRACE_SENDER_LEASE_SECONDS": "3"}  # what a dead sender held goes on soon
+    whole = Stack(
+        folder,
+        kafka=kafka,
+        clock_speed=speed,
+        partitions=PARTITIONS,
+        settings=settings,
+        usual_ports=False,
+    )
+    with running(whole) as started:
         yield started
 
 

@@ -18,10 +18,12 @@ POINTS = (
     "after_commit",
     "mid_publish",
     "after_acknowledgement",
+    "after_claim",
     "before_send",
     "after_send",
+    "after_recording",
 )
-"""Every point, in the order a batch comes to them; the last two are a delivery's."""
+"""Every point, in the order a batch comes to them; the last four are a delivery's."""
 
 hits: Counter[str] = Counter()
 """How often each point was reached in this process."""

@@ -1,4 +1,4 @@
-"""Telling an outage, which is waited out, from a fault of a message, which is not."""
+"""Telling what passes by itself, and is waited for, from a fault of a message, which is not."""
 
 import asyncio
 import random
@@ -12,11 +12,12 @@ from libs.chassis.telemetry.logs import logger
 
 _log = logger(__name__)
 
-_TEMPORARY = (
+_OUTAGES = (
     OSError,
     TimeoutError,
     KafkaError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -24,6 +25,8 @@ _TEMPORARY = (
     asyncpg.LockNotAvailableError,
     asyncpg.InternalServerError,
 )
+_FAULTS = ("22", "23", "P0001")
+"""SQLSTATEs a record itself brings about: its data, a broken constraint, a RAISE of our own."""
 
 
 class NotYet(Exception):  # noqa: N818  (it says what is the case, and passes by itself)
@@ -34,9 +37,25 @@ class NotPublished(Exception):  # noqa: N818  (a fact; the outbox still has what
     """What was committed could not be published. Arming sends it again, in order."""
 
 
+def is_fault(error: BaseException) -> bool:
+    """True if the work itself is at fault: doing the same again would fail again."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_FAULTS)
+    return not isinstance(error, (*_OUTAGES, NotYet, NotPublished))
+
+
 def is_outage(error: BaseException) -> bool:
-    """True if the same work may well succeed later, without anyone changing it."""
-    return isinstance(error, (*_TEMPORARY, NotYet, NotPublished))
+    """True if the same work may well succeed later.
+
+    That is so in an outage, and under any condition that passes: something that has not arrived, a
+    schema that is being migrated, a cached plan gone stale.
+    """
+    return not is_fault(error)
+
+
+def concerns_all(error: BaseException) -> bool:
+    """True if what is wrong has nothing to do with what the work is about: a server is down."""
+    return isinstance(error, (*_OUTAGES, NotPublished))
 
 
 @contextmanager
@@ -44,7 +63,7 @@ def retry_later(event: str) -> Iterator[None]:
     """Leave a block at an outage, saying so; the caller does the same work again later.
 
     Args:
-        event: What is logged, as `tick.put_off`.
+        event: What is logged, as `tick.retried`.
 
     Raises:
         Exception: What is no outage.
@@ -68,7 +87,11 @@ class Backoff:
         """Begin anew: something has succeeded."""
         self._next = self._first
 
+    def next(self) -> float:
+        """Say how long to wait now, in seconds, and make the next wait longer."""
+        length, self._next = self._next, min(self._next * 2, self._longest)
+        return length * random.uniform(0.7, 1.3)  # noqa: S311  (jitter, no secret)
+
     async def wait(self) -> None:
         """Wait, and make the next wait longer."""
-        length, self._next = self._next, min(self._next * 2, self._longest)
-        await asyncio.sleep(length * random.uniform(0.7, 1.3))  # noqa: S311  (jitter, no secret)
+        await asyncio.sleep(self.next())

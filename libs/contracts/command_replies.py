@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 
 from libs.contracts import topics
-from libs.contracts.membership_events import Run
+from libs.contracts.membership_events import MembershipState
 from libs.contracts.message import Message
 
 
@@ -16,14 +16,14 @@ class CommandDone(Message):
     Attributes:
         command_id: The command's id.
         refusal: Why nothing was done (see `libs.domain.enrollment.Refusal`, or `not_in_flow`).
-        run: The membership afterwards, if something was done.
+        membership: The membership afterwards, if something was done.
     """
 
     topic: ClassVar[topics.Topic] = topics.COMMAND_REPLIES
     type: Literal["command.done"] = "command.done"
     command_id: UUID
     refusal: str | None = None
-    run: Run | None = None
+    membership: MembershipState | None = None
 
 
 class DefinitionApplied(Message):

@@ -5,6 +5,7 @@ key; the extension attribute `workspaceid` is the tenant. The same `id` from the
 counts once, however often it arrives.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Typ
 
 from libs.contracts import topics
 from libs.domain.contact import Scalar
+from libs.domain.contact_changes import ContactChange
 
 
 class _Data(BaseModel):
@@ -187,3 +189,32 @@ ContactEvent = Annotated[
 
 ADAPTER: TypeAdapter[ContactEvent] = TypeAdapter(ContactEvent)
 """Reads a record of this topic."""
+
+_INTRODUCE = ("contact.created", "contact.updated", "list.contact_added")
+_CONSENT: Mapping[str, dict[str, Scalar]] = {
+    "email.bounced": {"marketingEmailInvalid": True},
+    "email.complained": {"unsubscribed": True},
+    "email.unsubscribed": {"unsubscribed": True},
+}
+"""What an event says about whether the contact may be mailed from now on."""
+
+
+def change_of(event: ContactEvent) -> ContactChange:
+    """Say what an event changes of its contact, as the domain folds it."""
+    creates, introduces = event.type == "contact.created", event.type in _INTRODUCE
+    match event:
+        case ContactCreated(data=data) | ContactUpdated(data=data):
+            return ContactChange(
+                event.time, creates, introduces,
+                fields=data.fields, custom_fields=data.custom_fields,
+            )  # fmt: skip
+        case ContactDeleted():
+            return ContactChange(event.time, deletes=True)
+        case ListContactAdded(data=data):
+            return ContactChange(event.time, introduces=introduces, joined=data.list_id)
+        case ListContactRemoved(data=data):
+            return ContactChange(event.time, left=data.list_id)
+        case EmailEvent(type=kind):
+            return ContactChange(event.time, fields=_CONSENT.get(kind, {}))
+        case _:
+            return ContactChange(event.time)

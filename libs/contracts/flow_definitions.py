@@ -1,12 +1,14 @@
 """flow.definitions: whole definitions of flows and mails, the last one of each kept for ever."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
-from libs.contracts.message import Message
+from libs.contracts.command_replies import DefinitionApplied
+from libs.contracts.message import Message, derived_id
 from libs.domain.flow import Flow
 
 
@@ -25,6 +27,19 @@ class FlowDefined(Message):
     def key(self) -> str:
         """The flow's id."""
         return f"flow:{self.flow.flow_id}"
+
+    def applied(
+        self, service: Literal["trigger_matcher", "step_executor"], now: datetime
+    ) -> DefinitionApplied:
+        """Say that a service has taken this definition in."""
+        return DefinitionApplied(
+            id=derived_id("applied", service, self.id),
+            time=now,
+            workspace_id=self.workspace_id,
+            flow_id=self.flow.flow_id,
+            version=self.flow.version,
+            service=service,
+        )
 
 
 class EmailContent(BaseModel):

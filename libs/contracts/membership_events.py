@@ -11,14 +11,19 @@ from libs.domain.contact import Scalar
 from libs.domain.membership import MembershipStatus
 
 
-class Run(BaseModel):
-    """A membership as it is after an event (seed 003, the membership object)."""
+class MembershipState(BaseModel):
+    """A membership as it is after a walk.
+
+    Attributes:
+        sequence: The number of its last timeline entry; what has a lower one is older.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     membership_id: UUID
     flow_id: UUID
     contact_id: UUID
+    sequence: int
     status: MembershipStatus
     current_step_id: str | None
     waiting_until: AwareDatetime | None
@@ -30,26 +35,33 @@ class Run(BaseModel):
     updated_at: AwareDatetime
 
 
-class MembershipMoved(AboutContact):
-    """One timeline entry of a membership; (membership, sequence) is unique.
+class TimelineEntry(BaseModel):
+    """One thing that happened to a membership.
 
     Attributes:
+        sequence: Its number in the timeline, from 1; unique within the membership.
         kind: entered_flow, step_executed, waiting, email_sent, email_skipped, email_delivered,
             email_opened, email_clicked, email_bounced, email_unsubscribed, step_failed, completed
             or dropped.
-        sequence: Its number in the timeline, from 1.
-        run: The membership after the whole walk this entry belongs to.
     """
 
-    topic: ClassVar[topics.Topic] = topics.MEMBERSHIP_EVENTS
-    type: Literal["membership.moved"] = "membership.moved"
-    membership_id: UUID
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
     sequence: int
     kind: str
+    at: AwareDatetime
     step_id: str | None = None
     label: str | None = None
     details: dict[str, Any] = {}
-    run: Run
+
+
+class MembershipChanged(AboutContact):
+    """One walk of a membership: as it is now, and what its timeline gained, in order."""
+
+    topic: ClassVar[topics.Topic] = topics.MEMBERSHIP_EVENTS
+    type: Literal["membership.changed"] = "membership.changed"
+    membership: MembershipState
+    timeline: list[TimelineEntry]
 
 
 class EnrollmentRefused(AboutContact):
@@ -63,7 +75,7 @@ class EnrollmentRefused(AboutContact):
     reason: str
 
 
-MembershipEvent = Annotated[MembershipMoved | EnrollmentRefused, Field(discriminator="type")]
+MembershipEvent = Annotated[MembershipChanged | EnrollmentRefused, Field(discriminator="type")]
 
 ADAPTER: TypeAdapter[MembershipEvent] = TypeAdapter(MembershipEvent)
 """Reads a record of this topic."""

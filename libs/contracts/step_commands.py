@@ -1,13 +1,14 @@
 """step.commands: all that the executor must know or do, one contact's commands in one order.
 
-The matcher forwards every fact about a contact as `observe`, followed by the `enroll` commands it
-caused, so the executor has always seen a fact before it acts on it.
+The matcher forwards every event about a contact as one `observe`, which carries the flows it
+starts, so the executor has always seen what happened before it acts on it.
 """
 
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
 from libs.contracts.contact_events import ContactEvent
@@ -15,16 +16,50 @@ from libs.contracts.message import AboutContact, Message
 from libs.domain.contact import Scalar
 
 
+class FlowStart(BaseModel):
+    """A flow that an event starts for its contact, if the flow's rules allow it.
+
+    Attributes:
+        min_flow_version: The definition that said so; the executor waits until it has it.
+        trigger_type: The trigger that matched.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    flow_id: UUID
+    min_flow_version: int
+    trigger_type: str
+
+
 class Observe(AboutContact):
-    """A fact about the contact, checked and counted once."""
+    """An event about the contact, checked and counted once, with the flows it starts, in order.
+
+    Attributes:
+        event: What happened.
+        starts: The flows it starts.
+        piece: An event that starts very many flows goes out in pieces, numbered from 0. Only the
+            first one changes what is known of the contact; the others carry further starts.
+    """
 
     topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
     type: Literal["observe"] = "observe"
     event: ContactEvent
+    starts: list[FlowStart] = []
+    piece: int = 0
+
+    def body(self) -> bytes:
+        """Write it as JSON: once, because its size is asked for before it is sent."""
+        return self._written
+
+    @cached_property
+    def _written(self) -> bytes:
+        return super().body()
 
 
 class Enroll(AboutContact):
     """Let the contact into a flow, if the flow's rules allow it.
+
+    A caller of the API asks for it, or an operator who replays a start that was put aside.
 
     Attributes:
         source_id: What caused it: the event's source and id, or the id of the API's command. One
@@ -62,26 +97,6 @@ class Resume(AboutContact):
     due_at: AwareDatetime
 
 
-class FinishDelivery(AboutContact):
-    """A delivery is over: sent, skipped for a reason, or failed for good."""
-
-    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
-    type: Literal["finish_delivery"] = "finish_delivery"
-    membership_id: UUID
-    hop: int
-    outcome: Literal["sent", "skipped", "failed"]
-    reason: str | None = None
-
-
-class RetryDelivery(AboutContact):
-    """The time has come to try a delivery again."""
-
-    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
-    type: Literal["retry_delivery"] = "retry_delivery"
-    membership_id: UUID
-    hop: int
-
-
 class ApplyFlow(Message):
     """A flow changed: bring this partition's members in line with it, some at a time.
 
@@ -102,7 +117,7 @@ class ApplyFlow(Message):
 
 
 StepCommand = Annotated[
-    Observe | Enroll | Remove | Resume | FinishDelivery | RetryDelivery | ApplyFlow,
+    Observe | Enroll | Remove | Resume | ApplyFlow,
     Field(discriminator="type"),
 ]
 

@@ -8,18 +8,15 @@ from pydantic import AwareDatetime, TypeAdapter
 from libs.contracts import topics
 from libs.contracts.message import AboutContact
 
-Purpose = Literal["resume", "retry_delivery"]
-
 
 class SetTimer(AboutContact):
-    """Wake a membership, or a delivery of it, at `due_at`; the wake-up names its hop."""
+    """Wake a membership at `due_at`; the wake-up names its hop."""
 
     topic: ClassVar[topics.Topic] = topics.TIMER_COMMANDS
     type: Literal["set_timer"] = "set_timer"
     membership_id: UUID
     hop: int
     due_at: AwareDatetime
-    purpose: Purpose = "resume"
 
 
 TimerCommand = SetTimer

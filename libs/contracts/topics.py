@@ -31,7 +31,6 @@ CONTACT_EVENTS = Topic("contact.events")
 FLOW_DEFINITIONS = Topic("flow.definitions", 1, "compact", -1, 8 * MIB)  # whole mails
 STEP_COMMANDS = Topic("step.commands", max_message_bytes=4 * MIB)  # whole contact events
 TIMER_COMMANDS = Topic("timer.commands")
-DELIVERY_COMMANDS = Topic("delivery.commands")
 MEMBERSHIP_EVENTS = Topic("membership.events")
 CONTACT_COMMANDS = Topic("contact.commands")
 COMMAND_REPLIES = Topic("command.replies", 1, retention_ms=60 * 60 * 1000)
@@ -41,7 +40,6 @@ SPOKEN = (
     FLOW_DEFINITIONS,
     STEP_COMMANDS,
     TIMER_COMMANDS,
-    DELIVERY_COMMANDS,
     MEMBERSHIP_EVENTS,
     CONTACT_COMMANDS,
     COMMAND_REPLIES,

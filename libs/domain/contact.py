@@ -66,6 +66,7 @@ class ContactSnapshot:
         custom_fields: Custom fields by api name.
         lists: The static lists the contact is on.
         engagement: What became of the mails of the current run, by step id.
+        deleted: Whether the contact is gone; nothing else is known of it then.
     """
 
     contact_id: UUID
@@ -73,6 +74,7 @@ class ContactSnapshot:
     custom_fields: Mapping[str, Scalar] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     engagement: Engagement = field(default_factory=dict)
+    deleted: bool = False
 
 
 def may_be_mailed(fields: Mapping[str, Scalar], *, operational: bool) -> str | None:

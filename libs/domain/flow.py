@@ -5,30 +5,72 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.predicates import Predicate, compile_rule
 from libs.domain.rules import AudienceRules
+from libs.domain.step import Step
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
-from libs.domain.steps.step import Step
+from libs.domain.steps.unknown import UnknownStep
 from libs.domain.steps.wait import WaitStep
-from libs.domain.triggers.added_to_static_list import AddedToStaticList
-from libs.domain.triggers.contact_created import ContactCreated
+from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
+from libs.domain.triggers.contact_created import ContactCreatedTrigger
+from libs.domain.triggers.unknown import UnknownTrigger
 
 MAX_TRIGGERS = 25
 MAX_STEPS = 100
 MAX_SETTINGS_BYTES = 16 * 1024
 
-AnyTrigger = Annotated[AddedToStaticList | ContactCreated, Field(discriminator="type")]
-AnyStep = Annotated[
-    SendEmailStep | WaitStep | ConditionCheckStep | DropFromFlowStep, Field(discriminator="type")
+_UNKNOWN = "unknown"
+
+
+def _tag(value: object, types: frozenset[str]) -> str | None:
+    kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+    if not isinstance(kind, str):
+        return None
+    return kind if kind in types else _UNKNOWN
+
+
+AnyTrigger = Annotated[
+    Annotated[AddedToStaticListTrigger, Tag("added_to_static_list")]
+    | Annotated[ContactCreatedTrigger, Tag("contact_created")]
+    | Annotated[UnknownTrigger, Tag(_UNKNOWN)],
+    Discriminator(lambda value: _tag(value, TRIGGER_TYPES)),
 ]
+AnyStep = Annotated[
+    Annotated[SendEmailStep, Tag("send_email")]
+    | Annotated[WaitStep, Tag("wait")]
+    | Annotated[ConditionCheckStep, Tag("condition_check")]
+    | Annotated[DropFromFlowStep, Tag("drop_from_flow")]
+    | Annotated[UnknownStep, Tag(_UNKNOWN)],
+    Discriminator(lambda value: _tag(value, STEP_TYPES)),
+]
+
+
+def _types_in(union: Any) -> frozenset[str]:
+    """Name the types a union knows: the tags of its members."""
+    members = get_args(get_args(union)[0])
+    return frozenset(tag.tag for member in members for tag in get_args(member)[1:]) - {_UNKNOWN}
+
+
+TRIGGER_TYPES = _types_in(AnyTrigger)
+STEP_TYPES = _types_in(AnyStep)
+"""Every type of step this version of the program knows."""
 
 
 class FlowStatus(StrEnum):
@@ -41,10 +83,13 @@ class FlowStatus(StrEnum):
     DELETED = "deleted"
 
 
-class FlowContent(BaseModel):
-    """What a user writes of a flow: seed 003, "Create a Flow", with its limits."""
+_END_REASONS = {FlowStatus.ARCHIVED: "flow_archived", FlowStatus.DELETED: "flow_deleted"}
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class FlowContent(BaseModel):
+    """What a user writes of a flow, with its limits (services/api/native/README.md)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     description: Annotated[str, Field(max_length=1000)] | None = None
@@ -73,8 +118,6 @@ class Flow(FlowContent):
     `custom_fields` holds the definition of every custom field the rules name, so that no service
     has to ask another one for it.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     flow_id: UUID
     workspace_id: UUID
@@ -106,6 +149,11 @@ class Flow(FlowContent):
     def _disqualifies(self) -> Predicate | None:
         rules = self.disqualification_rules
         return compile_rule(rules, self.custom_fields) if rules else None
+
+    @property
+    def end_reason(self) -> str | None:
+        """Say why nobody may be in this flow any more, if it is over: archived or deleted."""
+        return _END_REASONS.get(self.status)
 
     @property
     def first_step_id(self) -> str | None:

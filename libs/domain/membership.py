@@ -18,13 +18,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from libs.domain.contact import EmailMetric, Engagement, Scalar
-from libs.domain.step_result import WalkEvent
+from libs.domain.walk_events import WalkEvent
 
 WaitingOn = Literal["timer", "delivery", "reactivation"]
 
 
 class MembershipStatus(StrEnum):
-    """The four states users see (seed 003, list members)."""
+    """The four states users see (services/api/native/README.md)."""
 
     ACTIVE = "active"
     WAITING = "waiting"
@@ -93,31 +93,36 @@ class Membership:
         """Say whether a command for this hop and reason still concerns it."""
         return self.is_live and self.hop == hop and self.waiting_on == waiting_on
 
-    def stand(self, waiting_on: WaitingOn, until: datetime | None, now: datetime) -> "Membership":
-        """Come to stand: the next hop begins."""
-        waits = waiting_on == "timer"
+    def suspend(
+        self, waiting_on: WaitingOn, until: datetime | None, now: datetime, **changes: Any
+    ) -> "Membership":
+        """Come to stand: the next hop begins. Other changes go into the same copy."""
         return replace(
             self,
-            status=MembershipStatus.WAITING if waits else MembershipStatus.ACTIVE,
+            status=MembershipStatus.WAITING if until is not None else MembershipStatus.ACTIVE,
             waiting_on=waiting_on,
             hop=self.hop + 1,
             waiting_until=until,
+            parked=None,
             updated_at=now,
+            **changes,
         )
 
     def park(self, event: WalkEvent, now: datetime) -> "Membership":
         """Keep for later what cannot move it now, because its flow is paused."""
         return replace(self, waiting_on="reactivation", parked=event, updated_at=now)
 
-    def complete(self, now: datetime) -> "Membership":
+    def complete(self, now: datetime, **changes: Any) -> "Membership":
         """End well."""
-        return self._end(MembershipStatus.COMPLETED, None, now)
+        return self._end(MembershipStatus.COMPLETED, None, now, **changes)
 
-    def drop(self, reason: str, now: datetime) -> "Membership":
+    def drop(self, reason: str, now: datetime, **changes: Any) -> "Membership":
         """End before the last step, for a reason."""
-        return self._end(MembershipStatus.DROPPED, reason, now)
+        return self._end(MembershipStatus.DROPPED, reason, now, **changes)
 
-    def _end(self, status: MembershipStatus, reason: str | None, now: datetime) -> "Membership":
+    def _end(
+        self, status: MembershipStatus, reason: str | None, now: datetime, **changes: Any
+    ) -> "Membership":
         return replace(
             self,
             status=status,
@@ -127,13 +132,18 @@ class Membership:
             ended_at=now,
             drop_reason=reason,
             updated_at=now,
+            **changes,
         )
 
     def note(self, step_id: str, metric: EmailMetric, at: datetime) -> "Membership":
         """Remember what became of a mail; only the first time of each metric counts."""
-        known = self.engagement.get(step_id, {})
-        if metric in known:
-            return self
-        return replace(
-            self, engagement={**self.engagement, step_id: {**known, metric: at}}, updated_at=at
-        )
+        noted = with_metric(self.engagement, step_id, metric, at)
+        return self if noted is self.engagement else replace(self, engagement=noted)
+
+
+def with_metric(
+    engagement: Engagement, step_id: str, metric: EmailMetric, at: datetime
+) -> Engagement:
+    """Add what became of a mail to what is known; the same object if it was known already."""
+    known = engagement.get(step_id, {})
+    return engagement if metric in known else {**engagement, step_id: {**known, metric: at}}

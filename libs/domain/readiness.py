@@ -1,30 +1,19 @@
 """What is missing before a flow may be activated, and what its author may want to look at.
 
-Drafts may be incomplete (seed 003). The paths follow the seed's one example,
-`flow_nodes.0.email_approval`: the number is the step's place in the list.
+Drafts may be incomplete. Every step and trigger reports its own problems; what concerns the graph
+as a whole is found here. Paths look like `flow_nodes.0.email_approval`: the number is the step's
+place in the list.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
-from uuid import UUID
 
-from libs.domain.contact import CustomField
 from libs.domain.flow import FlowContent
+from libs.domain.inventory import Inventory
 from libs.domain.rules import AnyRule, CustomFieldCondition, EmailStep, ListMembership, nodes_of
-from libs.domain.steps.send_email import SendEmailStep
-from libs.domain.steps.step import Step
-from libs.domain.steps.wait import WaitStep
-from libs.domain.triggers.added_to_static_list import AddedToStaticList
+from libs.domain.step import Step
 
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What exists in the workspace, of the things a flow may name."""
-
-    emails: Mapping[UUID, Literal["draft", "approved"]]
-    lists: frozenset[UUID]
-    custom_fields: Mapping[UUID, CustomField]
+Graph = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +37,28 @@ def readiness(flow: FlowContent, inventory: Inventory) -> Readiness:
 
 def _triggers(flow: FlowContent, inventory: Inventory) -> Iterator[str]:
     for index, trigger in enumerate(flow.triggers):
-        for field in trigger.missing():
-            yield f"triggers.{index}.{field}"
-        if isinstance(trigger, AddedToStaticList) and trigger.list_id not in inventory.lists:
-            yield f"triggers.{index}.list_id"
+        yield from (f"triggers.{index}.{path}" for path in trigger.problems(inventory))
 
 
 def _steps(flow: FlowContent, inventory: Inventory) -> Iterator[str]:
     if not flow.steps:
         yield "flow_nodes"
     ids = {step.step_id for step in flow.steps}
-    mailing = {step.step_id for step in flow.steps if isinstance(step, SendEmailStep)}
+    mailing = {step.step_id for step in flow.steps if step.sends_email}
     for index, step in enumerate(flow.steps):
         problems = [
-            *step.missing(),
-            *_email(step, inventory),
+            *step.problems(inventory),
             *_dangling(step, ids),
             *_rule(step.rule(), mailing, inventory),
         ]
         yield from (f"flow_nodes.{index}.{problem}" for problem in problems)
 
 
-def _email(step: Step, inventory: Inventory) -> Iterator[str]:
-    if isinstance(step, SendEmailStep) and step.email_id is not None:
-        status = inventory.emails.get(step.email_id)
-        if status is None:
-            yield "email_id"
-        elif status != "approved":
-            yield "email_approval"
-
-
 def _dangling(step: Step, ids: Iterable[str]) -> Iterator[str]:
-    for field, target in step.edges().items():
-        if target is not None and target not in ids:
-            yield field
+    """Name the edges that lead to a step that does not exist, wherever in the step they stand."""
+    for edge in step.edges():
+        if edge.target is not None and edge.target not in ids:
+            yield edge.path
 
 
 def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[str]:
@@ -97,19 +74,19 @@ def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) ->
                 continue
 
 
+def _graph(steps: Iterable[Step]) -> Graph:
+    return {step.step_id: [edge.target for edge in step.edges() if edge.target] for step in steps}
+
+
 def _cycles(flow: FlowContent) -> Iterator[str]:
-    """Name the steps that lie on a way round without a wait: nobody would ever come to rest."""
-    graph = {
-        step.step_id: [target for target in step.edges().values() if target]
-        for step in flow.steps
-        if not isinstance(step, WaitStep)
-    }
+    """Name the steps that lie on a way round that takes no time: nobody would ever come to rest."""
+    graph = _graph(step for step in flow.steps if not step.takes_time)
     for index, step in enumerate(flow.steps):
         if step.step_id in _reached_from(graph.get(step.step_id, []), graph):
             yield f"flow_nodes.{index}.cycle"
 
 
-def _reached_from(start: Iterable[str], graph: Mapping[str, list[str]]) -> set[str]:
+def _reached_from(start: Iterable[str], graph: Graph) -> set[str]:
     reached: set[str] = set()
     todo = list(start)
     while todo:
@@ -123,10 +100,7 @@ def _reached_from(start: Iterable[str], graph: Mapping[str, list[str]]) -> set[s
 def _warnings(flow: FlowContent) -> Iterator[str]:
     if not flow.triggers:
         yield "triggers"
-    graph = {
-        step.step_id: [target for target in step.edges().values() if target] for step in flow.steps
-    }
-    reachable = _reached_from([flow.steps[0].step_id] if flow.steps else [], graph)
+    reachable = _reached_from([flow.steps[0].step_id] if flow.steps else [], _graph(flow.steps))
     for index, step in enumerate(flow.steps):
         if step.step_id not in reachable:
             yield f"flow_nodes.{index}.unreachable"

@@ -1,6 +1,6 @@
 """Rule trees: groups and conditions, exactly as the API takes them.
 
-Seed 003: a tree has a `group` or a single `condition` at its root; groups nest up to five levels
+A tree has a `group` or a single `condition` at its root; groups nest up to five levels
 and a tree holds at most a hundred nodes. Keys are camelCase, because a stored tree must come back
 as it was sent. Short operator names are accepted and mean the long ones.
 """
@@ -73,7 +73,7 @@ OPERATORS: Mapping[FieldType, frozenset[str]] = {
     FieldType.DATE: _FOR_EVERY_TYPE | _ORDERED,
     FieldType.BOOLEAN: _FOR_EVERY_TYPE | frozenset({"is_true", "is_false"}),
 }
-"""Which operators a field of each type takes (seed 003, audience rules)."""
+"""Which operators a field of each type takes (services/api/native/README.md, "Rules")."""
 
 
 def _long_name(operator: object) -> object:
@@ -81,7 +81,7 @@ def _long_name(operator: object) -> object:
 
 
 class _Node(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
 class RelativeAmount(_Node):

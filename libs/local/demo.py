@@ -1,4 +1,4 @@
-"""`make demo`: the seed's welcome series, lived through in a minute by a handful of contacts.
+"""`make demo`: the welcome series, lived through in a minute by a handful of contacts.
 
 It does what users do, from outside: flows and mails over HTTP, contact events over Kafka, opening a
 mail by fetching its pixel. Then it compares what the API and the mail sink show with what must be.

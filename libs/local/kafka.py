@@ -105,7 +105,7 @@ class ApacheKafka:
         properties.write_text(self._properties())
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = ["java", "-cp", jars, "kafka.tools.StorageTool", "format",
-                   "-t", cluster, "-c", str(properties)]  # fmt: skip
+                   f"--cluster-id={cluster}", "-c", str(properties)]  # fmt: skip
         formatting = Child("kafka storage", command, inherited_env(), self.log)
         formatting.start()
         if formatting.wait():

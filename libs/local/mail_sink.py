@@ -1,80 +1,152 @@
 """A mail server that delivers nothing: it shows what it caught over HTTP.
 
 `GET /`        the mails, as a JSON array of {from, to, subject, headers, text, html, repeats}
+`GET /count`   {"mails": listed ones, "handed_over": every mail that was accepted, repeats as well}
+`GET /raw`     [message_id, recipient] of every mail that was accepted, in order, repeats as well
 `GET /repeats` how many repeats were suppressed
 `DELETE /`     forget everything
-`PUT /faults`  {"reply": "451 later", "times": 3, "recipient": "a@b"?}: answer so the next times
+`PUT /faults`  {"times": 3, "recipient": "a@b"?, and at least one of the following}: the next times
+               "reply": "451 later"    refuse so, and keep nothing
+               "delay_seconds": 2.5    answer that late; other connections are served meanwhile
+               "drop": true            accept, and close the connection without an answer
 
 It treats Message-ID as mailbox providers do that suppress duplicates: a mail that was accepted
 already for the same recipient is accepted again and not delivered twice. Repeats are counted, never
 hidden: a sender that crashed between the answer and its own record of it must send again.
+
+A mail is read when somebody looks at it; until then only its Message-ID is.
 """
 
 import argparse
 import asyncio
 import email
 import email.policy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any
 
 import uvicorn
-from aiosmtpd.smtp import SMTP, Envelope, Session
+import uvloop
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from libs.local.ports import HOST
+from libs.local.smtp_server import Answer, SmtpConnection
+
+ACCEPTED = "250 OK"
+_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:((?:.*\n[ \t])*.*)", re.IGNORECASE | re.MULTILINE)
+
+
+@checked_dataclass
+class Fault:
+    """Something that goes wrong with the next mails, to one recipient or to all.
+
+    Raises:
+        ValueError: If a part of it is of the wrong kind, or it says nothing, or contradicts itself.
+    """
+
+    reply: str | None
+    times: int
+    recipient: str | None = None
+    delay_seconds: Annotated[float, Field(ge=0)] = 0.0
+    drop: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse nonsense."""
+        if self.reply is None and not self.delay_seconds and not self.drop:
+            raise ValueError("a fault has a reply, delay_seconds or drop")
+        if self.reply is not None and self.drop:
+            raise ValueError("a fault that drops the connection cannot reply")
+
+    def concerns(self, recipients: Sequence[str]) -> bool:
+        """Say whether it is still to happen to a mail to these."""
+        return self.times > 0 and (self.recipient is None or self.recipient in recipients)
 
 
 @dataclass
-class Fault:
-    """An answer to give instead of accepting, some times; to one recipient or to all."""
+class Caught:
+    """A mail that was accepted, and how often it came again."""
 
-    reply: str
-    times: int
-    recipient: str | None = None
+    sender: str
+    recipients: Sequence[str]
+    content: bytes
+    repeats: int = 0
 
-    def concerns(self, recipients: Sequence[str]) -> bool:
-        """Say whether it is still to be given for a mail to these."""
-        return self.times > 0 and (self.recipient is None or self.recipient in recipients)
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        return parse(self.sender, self.recipients, self.content)
+
+    def shown(self) -> dict[str, Any]:
+        """Give what the list shows of it."""
+        return {**self._read, "repeats": self.repeats}
 
 
 @dataclass
 class Mailbox:
     """What was caught, in order of arrival."""
 
-    mails: list[dict[str, Any]] = field(default_factory=list)
+    caught: list[Caught] = field(default_factory=list)
+    raw: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    _known: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Caught] = field(default_factory=dict)
 
-    def take(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    def take(self, sender: str, recipients: Sequence[str], content: bytes) -> Answer:
         """Take a mail in; give the SMTP answer."""
+        fault = self._next_fault(recipients)
+        if fault is None:
+            self._keep(sender, recipients, content)
+            return Answer(ACCEPTED)
+        if fault.reply is None:
+            self._keep(sender, recipients, content)
+        return Answer(fault.reply or ACCEPTED, fault.delay_seconds, fault.drop)
+
+    def _next_fault(self, recipients: Sequence[str]) -> Fault | None:
         for fault in self.faults:
             if fault.concerns(recipients):
                 fault.times -= 1
-                return fault.reply
-        caught = parse(sender, recipients, content)
-        key = (_message_id(caught["headers"]), ",".join(recipients))
+                return fault
+        return None
+
+    def _keep(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
+        key = (message_id(content), ",".join(recipients))
+        self.raw.append(key)
         if key[0] and key in self._known:
-            self._known[key]["repeats"] += 1
+            self._known[key].repeats += 1
         else:
-            self._known[key] = caught
-            self.mails.append(caught)
-        return "250 OK"
+            self._known[key] = Caught(sender, recipients, content)
+            self.caught.append(self._known[key])
+
+    @property
+    def mails(self) -> list[dict[str, Any]]:
+        """Every mail, read."""
+        return [one.shown() for one in self.caught]
 
     @property
     def repeats(self) -> int:
         """How many mails came again."""
-        return sum(mail["repeats"] for mail in self.mails)
+        return len(self.raw) - len(self.caught)
 
     def clear(self) -> None:
         """Forget everything."""
-        self.mails.clear()
+        self.caught.clear()
+        self.raw.clear()
         self.faults.clear()
         self._known.clear()
+
+
+def message_id(content: bytes) -> str:
+    """Find a mail's Message-ID without reading all of it; empty if it has none."""
+    end = _END_OF_HEADERS.search(content)
+    found = _MESSAGE_ID.search(content, 0, end.start() if end else len(content))
+    return b" ".join(found[1].split()).decode(errors="replace") if found else ""
 
 
 def parse(sender: str, recipients: Sequence[str], content: bytes) -> dict[str, Any]:
@@ -87,12 +159,7 @@ def parse(sender: str, recipients: Sequence[str], content: bytes) -> dict[str, A
         "headers": {name: str(value) for name, value in message.items()},
         "text": _part(message, "plain"),
         "html": _part(message, "html"),
-        "repeats": 0,
     }
-
-
-def _message_id(headers: dict[str, str]) -> str:
-    return next((value for name, value in headers.items() if name.lower() == "message-id"), "")
 
 
 def _part(message: EmailMessage, kind: str) -> str | None:
@@ -105,20 +172,17 @@ def _part(message: EmailMessage, kind: str) -> str | None:
         return bytes(part.get_payload(decode=True) or b"").decode(errors="replace")
 
 
-class _Handler:
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  (aiosmtpd's name)
-        content = envelope.original_content or b""
-        return self._mailbox.take(envelope.mail_from or "", envelope.rcpt_tos, content)
-
-
 def web(mailbox: Mailbox) -> Starlette:
     """Make the HTTP side."""
 
     async def show(_request: Request) -> Response:
         return JSONResponse(mailbox.mails)
+
+    async def count(_request: Request) -> Response:
+        return JSONResponse({"mails": len(mailbox.caught), "handed_over": len(mailbox.raw)})
+
+    async def raw(_request: Request) -> Response:
+        return JSONResponse(mailbox.raw)
 
     async def repeats(_request: Request) -> Response:
         return JSONResponse({"repeats": mailbox.repeats})
@@ -129,7 +193,7 @@ def web(mailbox: Mailbox) -> Starlette:
 
     async def faults(request: Request) -> Response:
         try:
-            mailbox.faults.append(Fault(**await request.json()))
+            mailbox.faults.append(Fault(**{"reply": None, **await request.json()}))
         except (TypeError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return Response(status_code=204)
@@ -138,6 +202,8 @@ def web(mailbox: Mailbox) -> Starlette:
         routes=[
             Route("/", show),
             Route("/", clear, methods=["DELETE"]),
+            Route("/count", count),
+            Route("/raw", raw),
             Route("/repeats", repeats),
             Route("/faults", faults, methods=["PUT"]),
         ]
@@ -148,9 +214,7 @@ async def run(smtp_port: int, http_port: int) -> None:
     """Serve mail and HTTP until told to end."""
     mailbox = Mailbox()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(_Handler(mailbox), enable_SMTPUTF8=True), HOST, smtp_port
-    )
+    server = await loop.create_server(lambda: SmtpConnection(mailbox.take), HOST, smtp_port)
     config = uvicorn.Config(web(mailbox), host=HOST, port=http_port, log_level="warning")
     async with server:
         await uvicorn.Server(config).serve()
@@ -162,7 +226,7 @@ def main() -> None:
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.smtp_port, arguments.http_port))
+    uvloop.run(run(arguments.smtp_port, arguments.http_port))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,15 @@ Json = dict[str, Any]
 class Outside:
     """A developer at the API, an upstream system at Kafka, and a recipient at the mailbox."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(
+        self, stack: Stack, api_key: str | None = None, workspace_id: str | None = None
+    ) -> None:
+        """Look at a stack, as its first workspace unless another one is named."""
         self._stack = stack
+        self._workspace_id = workspace_id or stack.workspace_id
         self._api = httpx.Client(
             base_url=stack.url,
-            headers={"Authorization": f"Bearer {stack.api_key}"},
+            headers={"Authorization": f"Bearer {api_key or stack.api_key}"},
             timeout=30,
         )
         self._producer = Producer(
@@ -73,7 +77,7 @@ class Outside:
         return email_id
 
     def welcome_series(self, list_id: str) -> str:
-        """Create and activate the seed's example (003, "Request Example"); give its id."""
+        """Create and activate the welcome series of the API's documentation; give its id."""
         welcome = self.approved_email(
             "Welcome",
             "Welcome, {{contact.firstName:default=friend}}!",
@@ -102,7 +106,7 @@ class Outside:
             "type": kind,
             "subject": contact_id,
             "time": self._stack.clock.now().isoformat(),
-            "workspaceid": self._stack.workspace_id,
+            "workspaceid": self._workspace_id,
             "data": data,
         }
         self._producer.produce("contact.events", json.dumps(event).encode(), contact_id.encode())
@@ -136,6 +140,11 @@ class Outside:
         found: list[Json] = httpx.get(self._stack.mail_sink_url, timeout=30).json()
         return found
 
+    def handed_over(self) -> list[tuple[str, str]]:
+        """Give (Message-ID, recipient) of every hand-over to the mail server, repeats included."""
+        raw = httpx.get(f"{self._stack.mail_sink_url}/raw", timeout=60).json()
+        return [(message_id, recipient) for message_id, recipient in raw]
+
     def mails_to(self, address: str) -> list[Json]:
         """Give the mails to one recipient."""
         return [mail for mail in self.mails() if mail["to"] == [address]]
@@ -147,7 +156,7 @@ class Outside:
 
 
 def welcome_series(list_id: str, welcome_id: str, followup_id: str) -> Json:
-    """Write the seed's example with our own list and mails."""
+    """Write the welcome series with our own list and mails."""
     opened = {
         "kind": "condition",
         "source": "email_step",

@@ -29,6 +29,8 @@ class Stack:
         kafka: The broker; None lets `kafka_kind` choose.
         clock_speed: How much faster than the world time runs in all services.
         settings: More variables for every service.
+        usual_ports: Whether to take the ports people expect, where they are free. Several stacks
+            that start at once would race for them.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Stack:
     clock_speed: float = 1.0
     partitions: int = DEFAULT_PARTITIONS
     settings: Mapping[str, str] = field(default_factory=dict)
+    usual_ports: bool = True
     api_key: str = field(default_factory=lambda: f"millrace_{secrets.token_urlsafe(32)}")
     workspace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     services: dict[str, Child] = field(default_factory=dict)
@@ -46,7 +49,7 @@ class Stack:
         """Prepare what does not need to run yet."""
         self.logs = self.folder / "logs"
         self.data = self.folder / "data"
-        self.postgres = Postgres(self.data / "postgres")
+        self.postgres = Postgres(self.data / "postgres", 0 if self.usual_ports else free_port())
         self._own_kafka = self.kafka is None
         self._signing_key = secrets.token_hex(16)
         self._origin = datetime.now(UTC).isoformat()
@@ -83,7 +86,7 @@ class Stack:
 
     def add_service(self, name: str, service: str, usual_port: int | None = None) -> Child:
         """Start a process of a service under a name of its own."""
-        self.ports[name] = free_port(usual_port)
+        self.ports[name] = free_port(usual_port if self.usual_ports else None)
         command = [sys.executable, "-m", f"services.{service}"]
         env = self._env(service, self.ports[name])
         self.services[name] = Child(name, command, env, self.logs / f"{name}.log")
@@ -138,7 +141,8 @@ class Stack:
         }
 
     def _start_mail_sink(self) -> None:
-        self.ports["smtp"], self.ports["mail_http"] = free_port(1025), free_port(8025)
+        self.ports["smtp"] = free_port(1025 if self.usual_ports else None)
+        self.ports["mail_http"] = free_port(8025 if self.usual_ports else None)
         command = [sys.executable, "-m", "libs.local.mail_sink",
                    "--smtp-port", str(self.ports["smtp"]),
                    "--http-port", str(self.ports["mail_http"])]  # fmt: skip

@@ -1,5 +1,6 @@
 """What the API is made of."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -7,6 +8,7 @@ from typing import cast
 from fastapi import Depends, FastAPI
 
 from libs.chassis.exactly_once.relay import Relay
+from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import transaction
 from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
 from libs.contracts import command_replies, topics
@@ -17,8 +19,9 @@ from services.api.handlers import contact_commands, contact_events, membership_e
 from services.api.http import problems
 from services.api.http.bodies import readable
 from services.api.http.guards import Guards
+from services.api.loops.erase_deleted import erase_deleted
 from services.api.loops.fold_counts import fold
-from services.api.native import directory, emails, flow_steps, flows, members
+from services.api.native import directory, emails, flow_steps, flows, memberships
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.tracking import links
@@ -26,6 +29,7 @@ from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
 
 _FOLD_SECONDS = 10.0
+_ERASE_SECONDS = 5.0
 
 
 async def wire(builder: ServiceBuilder) -> None:
@@ -34,19 +38,20 @@ async def wire(builder: ServiceBuilder) -> None:
     relay, replies = Relay("api", builder.pool, builder.publisher), Replies()
     builder.repeat(relay.run)
     builder.repeat(every(_FOLD_SECONDS, partial(fold, builder.pool)))
-    builder.listen(topics.COMMAND_REPLIES, command_replies.ADAPTER, replies.heard)
-    _follow(builder)
+    builder.repeat(every(_ERASE_SECONDS, partial(erase_deleted, builder.pool)))
+    builder.listen(topics.COMMAND_REPLIES, command_replies.ADAPTER, replies.receive)
+    builder.partition(*partitioned(settings))
+    _read(builder)
     app_context = AppContext(
         builder.pool, relay, builder.publisher, replies, builder.clock, settings
     )
     await _first_key(app_context)
-    builder.serve(Guards(_app(app_context)))
+    builder.serve(Guards(app_of(app_context)))
 
 
-def _follow(builder: ServiceBuilder) -> None:
-    builder.read(
-        topics.CONTACT_EVENTS, contact_events_contract.ADAPTER, contact_events.handle_batch
-    )
+def _read(builder: ServiceBuilder) -> None:
+    follow_contacts = partial(contact_events.handle_batch, known_lists=set())
+    builder.read(topics.CONTACT_EVENTS, contact_events_contract.ADAPTER, follow_contacts)
     builder.read(
         topics.CONTACT_COMMANDS, contact_commands_contract.ADAPTER, contact_commands.handle_batch
     )
@@ -55,7 +60,18 @@ def _follow(builder: ServiceBuilder) -> None:
     )
 
 
-def _app(app_context: AppContext) -> FastAPI:
+def partitioned(settings: Settings) -> list[TimePartitioned]:
+    """Say what is dropped by age, a month at a time."""
+    kept = {
+        "ended_membership": settings.keep_ended_memberships_days,
+        "refusal": settings.keep_refusals_days,
+        "deleted_contact": settings.keep_deleted_contacts_days,
+    }
+    return [TimePartitioned(table, "month", timedelta(days=days)) for table, days in kept.items()]
+
+
+def app_of(app_context: AppContext) -> FastAPI:
+    """Put the dialects together."""
     app = FastAPI(
         title="Millrace",
         version="1",
@@ -64,7 +80,7 @@ def _app(app_context: AppContext) -> FastAPI:
     )
     app.state.app_context = app_context
     problems.install(app)
-    for dialect in (flows, flow_steps, members, emails, directory, links):
+    for dialect in (flows, flow_steps, memberships, emails, directory, links):
         app.include_router(dialect.router)
     return app
 

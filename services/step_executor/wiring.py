@@ -1,43 +1,84 @@
-"""What the step executor is made of."""
+"""What the step executor is made of: the part that walks, and the part that sends."""
 
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
-from libs.contracts import delivery_commands as delivery_commands_contract
+from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.postgres.partitions import TimePartitioned
+from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
+from libs.chassis.process.loops import every
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import step_commands as step_commands_contract
 from libs.contracts import topics
-from services.step_executor.deliveries.compose import Links
-from services.step_executor.deliveries.smtp import MailServer
-from services.step_executor.handlers import delivery_commands, flow_definitions, step_commands
-from services.step_executor.loops.carry_out_deliveries import CarryOutDeliveries
+from libs.contracts.step_commands import StepCommand
+from services.step_executor.deliveries.confirmations import Confirmations
+from services.step_executor.deliveries.email.email_contents import EmailContents
+from services.step_executor.deliveries.lease import Lease
+from services.step_executor.deliveries.make_delivery import MakeDelivery
+from services.step_executor.deliveries.smtp.mail_server import MailServer
+from services.step_executor.deliveries.smtp.target import Target
+from services.step_executor.handlers import flow_definitions, step_commands
+from services.step_executor.loops import forget_contacts
+from services.step_executor.loops.be_a_sender import BeASender
+from services.step_executor.loops.keep_lease import KeepLease
+from services.step_executor.loops.report_lag import ReportLag
+from services.step_executor.loops.send_deliveries import SendDeliveries
+from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.settings import Settings
 from services.step_executor.store.definitions import KnownFlows
+from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
+from services.step_executor.use_cases.keep_results import KeepResults
+from services.step_executor.use_cases.record_results import RecordResults
 
-_WATCH_SECONDS = 30.0
+_WATCH_SECONDS = 1.0
+_FORGET_SECONDS = 60.0
+_LAG_SECONDS = 5.0
+_TAKE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the walking and the sending part share.
+
+    Attributes:
+        reader: The reader of step.commands; None where this process only sends.
+        planned: Set when deliveries were planned here: the sender of this process looks at once.
+    """
+
+    flows: KnownFlows
+    record: RecordResults
+    reader: Reader[StepCommand] | None = None
+    planned: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def wire(builder: ServiceBuilder) -> None:
-    """Bind handlers to topics, and let deliveries be carried out."""
+    """Bind handlers to topics, and let deliveries be made."""
     settings = cast("Settings", builder.settings)
-    _walk(builder, settings)
-    _deliver(builder, settings)
-    watching = WatchMemberships(builder.pool, builder.clock)
-    builder.repeat(every(_WATCH_SECONDS, watching.look))
+    flows = KnownFlows()
+    parts = Parts(flows, RecordResults(builder.pool, flows, builder.clock))
+    builder.partition(*partitioned(settings))
+    if settings.executor_role != "send":
+        parts.reader = _walk(builder, settings, parts)
+        _look_after(builder, settings, parts.reader)
+    if settings.executor_role != "walk":
+        _send(builder, settings, parts)
 
 
-def _walk(builder: ServiceBuilder, settings: Settings) -> None:
-    builder.read(
+def _walk(builder: ServiceBuilder, settings: Settings, parts: Parts) -> Reader[StepCommand]:
+    reader = builder.read(
         topics.STEP_COMMANDS,
         step_commands_contract.ADAPTER,
         partial(
             step_commands.handle_batch,
             clock=builder.clock,
-            flows=KnownFlows(),
+            flows=parts.flows,
             members_per_page=settings.members_per_page,
+            planned=parts.planned.set,
         ),
     )
     builder.read(
@@ -45,17 +86,46 @@ def _walk(builder: ServiceBuilder, settings: Settings) -> None:
         flow_definitions_contract.ADAPTER,
         partial(flow_definitions.handle_batch, clock=builder.clock, partitions=settings.partitions),
     )
+    taking = TakeResults(reader, parts.record)
+    builder.repeat(every(_TAKE_SECONDS, taking.take))
+    return reader
 
 
-def _deliver(builder: ServiceBuilder, settings: Settings) -> None:
-    links = Links(settings.public_url, settings.signing_key.get_secret_value())
-    reader = builder.read(
-        topics.DELIVERY_COMMANDS,
-        delivery_commands_contract.ADAPTER,
-        partial(delivery_commands.handle_batch, clock=builder.clock, links=links),
+def _look_after(builder: ServiceBuilder, settings: Settings, reader: Reader[StepCommand]) -> None:
+    watching = WatchMemberships(builder.pool, builder.clock)
+    builder.repeat(every(_WATCH_SECONDS, watching.look))
+    builder.repeat(every(_LAG_SECONDS, ReportLag(builder.pool, reader).report))
+    forgetting = partial(forget_contacts.forget, builder.pool, settings.deleted_contacts_keep_days)
+    builder.repeat(every(_FORGET_SECONDS, forgetting))
+
+
+def _send(builder: ServiceBuilder, settings: Settings, parts: Parts) -> None:
+    lease, target = Lease(settings.sender_lease_seconds), Target()
+    server = MailServer(settings)
+    make = MakeDelivery(
+        server,
+        EmailContents(builder.pool),
+        Confirmations(builder.pool, lease),
+        target,
+        settings,
     )
-    carrying = CarryOutDeliveries(reader, MailServer(settings), builder.clock, settings)
-    builder.repeat(carrying.run)
+    results = KeepResults(builder.pool, parts.reader, parts.record)
+    sending = SendDeliveries(
+        ClaimDeliveries(builder.pool), make, results, (lease, target), settings, parts.planned
+    )
+    builder.repeat(BeASender(KeepLease(builder.pool, lease), sending, server).run)
+
+
+def partitioned(settings: Settings) -> list[TimePartitioned]:
+    """Say which tables are partitioned by time, and how long their rows are kept."""
+    return [
+        TimePartitioned(
+            "ended_membership", "month", timedelta(days=settings.ended_memberships_keep_days)
+        ),
+        TimePartitioned(
+            "ended_delivery", "day", timedelta(days=settings.ended_deliveries_keep_days)
+        ),
+    ]
 
 
 SPEC = ServiceSpec("step_executor", Path(__file__).parent / "migrations", topics.ALL, wire)

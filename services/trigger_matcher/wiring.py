@@ -4,21 +4,20 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from libs.chassis.process.run import ServiceBuilder, ServiceSpec, every
+from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
 from libs.contracts import contact_events as contact_events_contract
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import topics
 from services.trigger_matcher.handlers import contact_events, flow_definitions
-from services.trigger_matcher.loops import forget_seen_events
 from services.trigger_matcher.settings import Settings
+from services.trigger_matcher.store import seen_events
 from services.trigger_matcher.store.definitions import CurrentTriggers
-
-_FORGET_SECONDS = 60.0
 
 
 async def wire(builder: ServiceBuilder) -> None:
     """Bind handlers to topics."""
     settings = cast("Settings", builder.settings)
+    builder.partition(seen_events.partitioned(settings.seen_events_keep_days))
     builder.read(
         topics.CONTACT_EVENTS,
         contact_events_contract.ADAPTER,
@@ -29,8 +28,6 @@ async def wire(builder: ServiceBuilder) -> None:
         flow_definitions_contract.ADAPTER,
         partial(flow_definitions.handle_batch, clock=builder.clock),
     )
-    forget = partial(forget_seen_events.forget, builder.pool, settings.seen_events_keep_days)
-    builder.repeat(every(_FORGET_SECONDS, forget))
 
 
 SPEC = ServiceSpec("trigger_matcher", Path(__file__).parent / "migrations", topics.ALL, wire)

@@ -1,4 +1,4 @@
-"""The seed's welcome series, judged as the demo judges it."""
+"""The welcome series, judged as the demo judges it."""
 
 from dataclasses import dataclass
 

@@ -111,7 +111,7 @@ def broker_for_tests(folder: Path) -> Kafka:
     if docker_answers():
         return ContainerKafka()
     if ApacheKafka.available():
-        return ApacheKafka(folder / "kafka", folder / "kafka.log")
+        return ApacheKafka(folder / "kafka", folder / "kafka.log", free_port(), free_port())
     return EmbeddedKafka(folder / "kafka.log", PARTITIONS)
 
 

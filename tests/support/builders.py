@@ -37,7 +37,7 @@ WELCOME_STEPS: list[Json] = [
 
 
 def a_flow(steps: list[Json] | None = None, **changes: Any) -> Flow:
-    """The seed's welcome series, or another flow."""
+    """The welcome series, or another flow."""
     whole = {
         "flow_id": FLOW,
         "workspace_id": WORKSPACE,

@@ -16,12 +16,16 @@ from pydantic import BaseModel, TypeAdapter
 
 from libs.chassis.exactly_once.dead_letters import Origin
 from libs.chassis.exactly_once.reader import Reader
-from libs.chassis.exactly_once.records import Handler, Outgoing, Received
-from libs.chassis.kafka.broker import Broker, Subscription, ensure_topics
+from libs.chassis.exactly_once.records import Handler, Outgoing, Received, Results
+from libs.chassis.kafka.broker import Broker
 from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.kafka.subscription import Subscription
+from libs.chassis.kafka.topics import ensure_topics
 from libs.chassis.postgres.migrations import migrate
 from libs.chassis.postgres.pool import Pool, Transaction, open_pool
-from libs.chassis.process.run import ServiceBuilder, ServiceSpec, run_service
+from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
+from libs.chassis.process.memory import collect_garbage_rarely
+from libs.chassis.process.run import run_service
 from libs.chassis.process.settings import ServiceSettings
 from libs.contracts.topics import Topic, dead_letters_of
 
@@ -80,33 +84,38 @@ def topics_named(*names: str) -> tuple[Topic, ...]:
 
 
 class Node:
-    """The service inside a test: its reader can be looked at and hurt."""
+    """The service inside a test: its reader can be looked at and tampered with."""
 
-    def __init__(self, pool: Pool, servers: str, names: tuple[str, str]) -> None:
+    def __init__(
+        self, pool: Pool, servers: str, names: tuple[str, str], max_records: int = 100
+    ) -> None:
         self.pool = pool
         self._servers = servers
         self.heard_on, self.says_on = names
         topics = topics_named(*names)
         counts = {topic.name: PARTITIONS for topic in topics}
-        self.publisher = Publisher(servers, counts)
+        limits = {topic.name: topic.max_message_bytes for topic in topics}
+        self.publisher = Publisher(servers, counts, limits)
         say_on = topics[1] if self.says_on else None
         self.handler: Handler[Note] = partial(keep, say_on=say_on)
         self.broker = Broker(servers, "echo", SESSION_MS)
         self.reader: Reader[Note] = Reader(
             Origin("echo", self.heard_on), self._handle, pool, self.publisher
         )
-        self.subscription: Subscription = self.broker.subscribe(self.reader, ADAPTER, Note, 100)
+        self.subscription: Subscription = self.broker.subscribe(
+            self.reader, ADAPTER.validator, Note, max_records
+        )
         self.reader.attach(self.subscription)
-        self._tending: asyncio.Task[None] | None = None
+        self._maintaining: asyncio.Task[None] | None = None
 
-    async def _handle(self, tx: Transaction, batch: Sequence[Received[Note]]) -> Sequence[Outgoing]:
+    async def _handle(self, tx: Transaction, batch: Sequence[Received[Note]]) -> Results:
         return await self.handler(tx, batch)
 
     async def start(self) -> None:
         await self.broker.start()
-        self._tending = asyncio.create_task(self._tend())
+        self._maintaining = asyncio.create_task(self._maintain())
 
-    async def _tend(self) -> None:
+    async def _maintain(self) -> None:
         stop = asyncio.Event()
         while True:
             await self.reader.maintain()
@@ -114,19 +123,22 @@ class Node:
                 await asyncio.wait_for(stop.wait(), 0.1)
 
     async def stop(self) -> None:
-        if self._tending:
-            self._tending.cancel()
+        if self._maintaining:
+            self._maintaining.cancel()
         await self.broker.stop()
         await self.publisher.close()
 
 
 @contextlib.asynccontextmanager
-async def node(url: str, servers: str, names: tuple[str, str]) -> AsyncIterator[Node]:
+async def node(
+    url: str, servers: str, names: tuple[str, str], max_records: int = 100
+) -> AsyncIterator[Node]:
     """Run the service inside a test for a while."""
     async with open_pool(url) as pool:
         await migrate(pool, MIGRATIONS)
         await ensure_topics(servers, topics_named(*names), partitions=PARTITIONS, replication=1)
-        running = Node(pool, servers, names)
+        collect_garbage_rarely()
+        running = Node(pool, servers, names, max_records)
         await running.start()
         try:
             yield running

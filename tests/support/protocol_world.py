@@ -11,20 +11,23 @@ import copy
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka.errors import KafkaConnectionError
 
 from libs.chassis import failpoints
-from libs.chassis.exactly_once import reader as batches
+from libs.chassis.exactly_once import batch, ownership, publishing
 from libs.chassis.exactly_once.dead_letters import Origin
 from libs.chassis.exactly_once.outbox import Chunk, Destination, OutboxRecord, pack, unpack
 from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.exactly_once.publisher import PublishResult
 from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.exactly_once.records import Incoming, Outgoing, Received
-from libs.chassis.outages import Backoff
+from libs.chassis.outages import Backoff, NotYet
 
 TOPIC, OUT = "in", "out"
+WRITTEN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Died(BaseException):
@@ -69,18 +72,38 @@ class Process:
         self.sleeping: asyncio.Event | None = None
         self.sleep_at: str | None = None
         self.fail: str | None = None
+        self.hasty = False
+        self.reassigned = 0
+        self.paused: set[int] = set()
         self.task: asyncio.Task[None] | None = None
         self.reader: Reader[str] = Reader(Origin("echo", TOPIC), self.handle, self, self)  # type: ignore[arg-type]
         self.reader.attach(self)
 
     async def handle(self, tx: Any, batch: Sequence[Received[str]]) -> list[Outgoing]:
+        if awaited := self.world.awaited & {received.message for received in batch}:
+            raise NotYet(str(awaited))
         tx.effects += [(received.partition, received.message) for received in batch]
         return [
             received.causes(Note(received.message, int(received.message.split(":")[1]) % 2))
             for received in batch
         ]
 
+    def is_asleep(self) -> bool:
+        return self.sleeping is not None and not self.sleeping.is_set()
+
+    def is_publishing(self) -> bool:
+        publishing = self.reader.publishing.under_way
+        return publishing is not None and not publishing.done()
+
+    def died_publishing(self) -> bool:
+        publishing = self.reader.publishing.under_way
+        return bool(publishing and publishing.done() and isinstance(publishing.exception(), Died))
+
     # The log --------------------------------------------------------------------------------
+
+    @property
+    def assignments(self) -> int:
+        return self.reassigned
 
     def assigned(self) -> set[int]:
         return self.believed
@@ -88,34 +111,49 @@ class Process:
     def seek(self, partition: int, offset: int) -> None:
         self.fetched[partition] = offset
 
+    def pause(self, partition: int) -> None:
+        self.paused.add(partition)
+
+    def resume(self, partition: int) -> None:
+        self.paused.discard(partition)
+
+    def highwater(self, partition: int) -> int | None:
+        return len(self.world.log[partition])
+
     async def bounds(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         return {one: (0, len(self.world.log[one])) for one in partitions}
 
     def poll(self, at_most: int) -> list[Incoming[str]]:
-        batch: list[Incoming[str]] = []
-        for partition in sorted(self.believed):
+        polled: list[Incoming[str]] = []
+        for partition in sorted(self.believed - self.paused):
             at = self.fetched.get(partition, 0)
             for offset, (text, seq) in enumerate(self.world.log[partition][at : at + at_most], at):
                 source = "up" if seq else ""
-                batch.append(
-                    Incoming(partition, offset, b"", text.encode(), source, seq, message=text)
+                polled.append(
+                    Incoming(partition, offset, b"", text.encode(), 0, source, seq, message=text)
                 )
                 self.fetched[partition] = offset + 1
-        return batch
+        return polled
 
     # The publisher --------------------------------------------------------------------------
 
     def outbox_record(self, source: str, message: Any) -> OutboxRecord:
         return OutboxRecord(source, Destination(OUT, message.to_partition), b"", message.body())
 
-    async def publish_chunks(self, chunks: Sequence[Chunk]) -> dict[tuple[str, Destination], int]:
+    def destination(self, message: Any) -> Destination:
+        return Destination(OUT, message.to_partition)
+
+    def room_in(self, _topic: str) -> int:
+        return 1_000_000
+
+    async def publish_chunks(self, chunks: Sequence[Chunk]) -> PublishResult:
         await self.nap("publish")
         for chunk in chunks:
             for seq, (_, value) in enumerate(chunk.records, chunk.first_seq):
                 self.world.out[chunk.destination].append((chunk.source, seq, value.decode()))
             failpoints.reach("mid_publish")
             self.stumble("publish")
-        return {(chunk.source, chunk.destination): chunk.last_seq for chunk in chunks}
+        return PublishResult({(chunk.source, chunk.destination): chunk for chunk in chunks})
 
     # Misfortune -----------------------------------------------------------------------------
 
@@ -144,6 +182,7 @@ class World:
         self.out: defaultdict[Destination, list[tuple[str, int, str]]] = defaultdict(list)
         self.tables = Tables()
         self.processes: dict[int, Process] = {}
+        self.awaited: set[str] = set()
 
     @contextlib.asynccontextmanager
     async def transaction(self, process: Process) -> AsyncIterator[Tables]:
@@ -155,8 +194,14 @@ class World:
 
     def run(self, process: Process, work: Any) -> bool:
         """Let a process work until it is done, asleep or dead; False if it died."""
-        process.task = self.loop.create_task(work)
+        process.task = self.loop.create_task(self._to_its_end(process, work))
         return self.carry_on(process)
+
+    async def _to_its_end(self, process: Process, work: Any) -> None:
+        """Publishing goes on beside the next piece of work, unless the process is a hasty one."""
+        await work
+        if not process.hasty:
+            await process.reader.settle()
 
     def carry_on(self, process: Process) -> bool:
         task = process.task
@@ -164,17 +209,19 @@ class World:
             return True
 
         async def until_done_or_asleep() -> None:
-            while not task.done() and not (process.sleeping and not process.sleeping.is_set()):
+            while not (task.done() or process.is_asleep() or process.died_publishing()):
+                await _breathe()
+            while process.is_publishing() and not process.is_asleep():
                 await _breathe()
 
         self.loop.run_until_complete(until_done_or_asleep())
-        if not task.done():
-            return True
-        process.task = process.sleeping = None
-        if isinstance(task.exception(), Died):
+        if process.died_publishing() or (task.done() and isinstance(task.exception(), Died)):
+            task.cancel()
             self.processes.pop(process.number, None)
             return False
-        task.result()
+        if task.done():
+            process.task = None
+            task.result()
         return True
 
 
@@ -199,7 +246,12 @@ class Positions:
         return armed
 
     async def advance(
-        self, tx: Tables, _topic: str, armed: Sequence[OwnedPartition], news: dict[int, int]
+        self,
+        tx: Tables,
+        _topic: str,
+        armed: Sequence[OwnedPartition],
+        news: dict[int, int],
+        taken: dict[tuple[int, str], int],
     ) -> set[int]:
         ours = {
             one.partition
@@ -209,12 +261,8 @@ class Positions:
         for one in armed:
             if one.partition in ours:
                 tx.positions[one.partition] = (news[one.partition], one.epoch)
+        tx.watermarks.update(taken)
         return ours
-
-    async def raise_watermarks(
-        self, tx: Tables, _topic: str, taken: Iterable[tuple[int, str, int]]
-    ) -> None:
-        tx.watermarks.update({(partition, source): seq for partition, source, seq in taken})
 
 
 class Outbox:
@@ -229,11 +277,14 @@ class Outbox:
             last, relayed = tx.streams.get((source, to), (0, 0))
             tx.streams[source, to] = (last + len(records), relayed)
             tx.chunks.append((source, to, last + 1, pack(records)))
-            chunks.append(Chunk(source, to, last + 1, tuple(records)))
+            chunks.append(Chunk(source, to, last + 1, tuple(records), WRITTEN_AT))
         return chunks
 
     async def unsent(self, tx: Tables, sources: Sequence[str]) -> list[Chunk]:
-        chunks = [Chunk(s, to, first, tuple(unpack(packed))) for s, to, first, packed in tx.chunks]
+        chunks = [
+            Chunk(source, to, first, tuple(unpack(packed)), WRITTEN_AT)
+            for source, to, first, packed in tx.chunks
+        ]
         return [
             chunk
             for chunk in chunks
@@ -241,10 +292,10 @@ class Outbox:
             and chunk.last_seq > tx.streams[chunk.source, chunk.destination][1]
         ]
 
-    async def mark_sent(self, tx: Tables, sent: dict[tuple[str, Destination], int]) -> None:
-        for stream, seq in sent.items():
+    async def mark_sent(self, tx: Tables, sent: dict[tuple[str, Destination], Chunk]) -> None:
+        for stream, chunk in sent.items():
             last, relayed = tx.streams[stream]
-            tx.streams[stream] = (last, max(relayed, seq))
+            tx.streams[stream] = (last, max(relayed, chunk.last_seq))
 
 
 async def _no_wait(_backoff: Any) -> None:
@@ -254,11 +305,15 @@ async def _no_wait(_backoff: Any) -> None:
 @contextlib.contextmanager
 def pretended(world: World, patch: Callable[[Any, str, Any], None]) -> Any:
     """Put the pretended modules in the place of the real ones."""
-    patch(batches, "transaction", world.transaction)
-    patch(batches, "positions", Positions())
-    patch(batches, "outbox", Outbox())
-    patch(batches, "_COOL_DOWN_SECONDS", -1.0)
+    positions, outbox = Positions(), Outbox()
+    for module in (batch, ownership, publishing):
+        patch(module, "transaction", world.transaction)
+        patch(module, "outbox", outbox)
+    for module in (batch, ownership):
+        patch(module, "positions", positions)
+    patch(ownership, "COOL_DOWN_SECONDS", -1.0)
     patch(Backoff, "wait", _no_wait)
+    patch(Backoff, "next", lambda _backoff: -1.0)
     yield world
 
 

@@ -1,5 +1,6 @@
 """What end-to-end tests do again and again."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -17,13 +18,13 @@ class Scene:
     outside: Outside
     steps: list[Json] | None = None
     settings: Json = field(default_factory=dict)
+    html: str = "<html><body><p>Hello {{contact.firstName}}</p></body></html>"
     tag: str = field(default_factory=lambda: uuid4().hex[:8])
 
     def __post_init__(self) -> None:
         self.list_id = self.outside.create_list(f"list {self.tag}")
         self.subject = f"Hello {self.tag}"
-        html = "<html><body><p>Hello {{contact.firstName}}</p></body></html>"
-        self.email_id = self.outside.approved_email(f"mail {self.tag}", self.subject, html)
+        self.email_id = self.outside.approved_email(f"mail {self.tag}", self.subject, self.html)
         send = {"step_id": "send", "type": "send_email", "email_id": self.email_id}
         steps = [send] if self.steps is None else self.steps
         trigger = {"type": "added_to_static_list", "list_id": self.list_id}
@@ -56,6 +57,14 @@ class Scene:
         contact_id = self.create_contact(number, **fields)
         self.put_on_list(contact_id)
         return contact_id
+
+    def hand_overs(self) -> Counter[str]:
+        """Count the hand-overs to each recipient, repeats included."""
+        return Counter(to for _, to in self.outside.handed_over() if to.startswith(self.tag))
+
+    def counted(self) -> int:
+        """Count all hand-overs."""
+        return self.hand_overs().total()
 
     def mails(self) -> list[Json]:
         return [mail for mail in self.outside.mails() if mail["to"][0].startswith(self.tag)]

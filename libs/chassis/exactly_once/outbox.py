@@ -1,7 +1,7 @@
 """The outbox: what a transaction wants said, written in it, published after it.
 
 Each source (a service's reading of one partition, or a service as a whole) numbers its records for
-each destination partition: 1, 2, 3 and so on without a gap. The numbers travel as headers. Readers
+each destination partition: 1, 2, 3 and so on without a gap. The numbers travel as a header. Readers
 drop what is not above their watermark, so sending again does no harm, and a missing number is seen.
 """
 
@@ -9,8 +9,10 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
 
@@ -68,12 +70,17 @@ class OutboxRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one source for one destination, numbered from `first_seq`."""
+    """Records of one source for one destination, numbered from `first_seq`.
+
+    Attributes:
+        written_at: When its transaction began; it says which partition of the outbox has it.
+    """
 
     source: str
     destination: Destination
     first_seq: int
-    records: tuple[tuple[bytes, bytes], ...]
+    records: Sequence[tuple[bytes, bytes]]
+    written_at: datetime
 
     @property
     def last_seq(self) -> int:
@@ -81,47 +88,35 @@ class Chunk:
         return self.first_seq + len(self.records) - 1
 
 
+Stream = tuple[str, Destination]
+"""A source and where it sends to; numbers run within a stream."""
+
+Sent = dict[Stream, Chunk]
+"""The last chunk of each stream that Kafka has acknowledged."""
+
+
 async def write(tx: Transaction, said: Iterable[OutboxRecord]) -> list[Chunk]:
     """Number records and write them, one chunk per source and destination; give the chunks."""
-    grouped: defaultdict[tuple[str, Destination], list[tuple[bytes, bytes]]] = defaultdict(list)
-    for one in said:
-        grouped[one.source, one.destination].append((one.key, one.value))
+    grouped: defaultdict[Stream, list[tuple[bytes, bytes]]] = defaultdict(list)
+    for source, destination, key, value in said:
+        grouped[source, destination].append((key, value))
     if not grouped:
         return []
-    last = await _continue_streams(tx, grouped)
-    chunks = [
-        Chunk(source, to, last[source, to] - len(records) + 1, tuple(records))
-        for (source, to), records in grouped.items()
-    ]
-    await queries.write_chunks(tx, **_columns(chunks))
-    return chunks
-
-
-async def _continue_streams(
-    tx: Transaction, grouped: dict[tuple[str, Destination], list[tuple[bytes, bytes]]]
-) -> dict[tuple[str, Destination], int]:
-    rows = queries.continue_streams(
+    rows = queries.write(
         tx,
         sources=[source for source, _ in grouped],
         topics=[to.topic for _, to in grouped],
         partitions=[to.partition for _, to in grouped],
         counts=[len(records) for records in grouped.values()],
+        records=[pack(records) for records in grouped.values()],
     )
-    return {
-        (row["source"], Destination(row["topic"], row["partition"])): row["last_seq"]
-        async for row in rows
-    }
+    return [_chunk(row, grouped) async for row in rows]
 
 
-def _columns(chunks: Sequence[Chunk]) -> dict[str, list[Any]]:
-    return {
-        "sources": [chunk.source for chunk in chunks],
-        "topics": [chunk.destination.topic for chunk in chunks],
-        "partitions": [chunk.destination.partition for chunk in chunks],
-        "first_seqs": [chunk.first_seq for chunk in chunks],
-        "last_seqs": [chunk.last_seq for chunk in chunks],
-        "records": [pack(chunk.records) for chunk in chunks],
-    }
+def _chunk(row: Any, grouped: dict[Stream, list[tuple[bytes, bytes]]]) -> Chunk:
+    source, to = row["source"], Destination(row["topic"], row["partition"])
+    records = grouped[source, to]
+    return Chunk(source, to, row["last_seq"] - len(records) + 1, records, row["written_at"])
 
 
 async def unsent(tx: Transaction, sources: Sequence[str]) -> list[Chunk]:
@@ -132,13 +127,10 @@ async def unsent(tx: Transaction, sources: Sequence[str]) -> list[Chunk]:
             Destination(row["topic"], row["partition"]),
             row["first_seq"],
             tuple(unpack(row["records"])),
+            row["written_at"],
         )
         async for row in queries.unsent(tx, sources=sources)
     ]
-
-
-Sent = dict[tuple[str, Destination], int]
-"""The last acknowledged number of each source for each destination."""
 
 
 async def mark_sent(tx: Transaction, sent: Sent) -> None:
@@ -149,20 +141,25 @@ async def mark_sent(tx: Transaction, sent: Sent) -> None:
             sources=[source for source, _ in sent],
             topics=[to.topic for _, to in sent],
             partitions=[to.partition for _, to in sent],
-            seqs=list(sent.values()),
+            seqs=[chunk.last_seq for chunk in sent.values()],
+            written_ats=[chunk.written_at for chunk in sent.values()],
         )
-
-
-async def prune(tx: Transaction, older_than_seconds: float, at_most: int = 1000) -> int:
-    """Forget some chunks that were sent long ago; give how many went."""
-    gone: int = await queries.prune(tx, older_than_seconds=older_than_seconds, at_most=at_most)
-    return gone
 
 
 async def backlog(tx: Transaction) -> int:
     """Count the streams with records that Kafka has not acknowledged; it should come back to 0."""
     waiting: int = await queries.backlog(tx)
     return waiting
+
+
+def kept_for(hours: float) -> TimePartitioned:
+    """Say how long chunks are kept after they were sent: what Kafka loses can be sent again."""
+    return TimePartitioned("outbox", "hour", timedelta(hours=hours), may_drop=_all_sent_before)
+
+
+async def _all_sent_before(tx: Transaction, ends: datetime) -> bool:
+    none_left: bool = await queries.all_sent_before(tx, ends=ends)
+    return none_left
 
 
 def pack(records: Iterable[tuple[bytes, bytes]]) -> bytes:

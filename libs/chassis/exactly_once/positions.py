@@ -1,12 +1,15 @@
 """Where each partition stands, and what was taken from each source: both kept in Postgres."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
+
+Taken = Mapping[tuple[int, str], int]
+"""The highest number taken, by partition and source."""
 
 
 @dataclass(slots=True)
@@ -19,6 +22,7 @@ class OwnedPartition:
         watermarks: The highest number taken from each source.
         gap: The first offset that followed `next_offset` with a gap, as seen before the last seek.
             A gap that is seen again after the seek is legal: compaction or retention made it.
+        timestamp_ms: When the last record that was applied was written, as Kafka says.
     """
 
     partition: int
@@ -26,6 +30,7 @@ class OwnedPartition:
     epoch: int
     watermarks: dict[str, int] = field(default_factory=dict)
     gap: int | None = None
+    timestamp_ms: int | None = None
 
 
 async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[int, OwnedPartition]:
@@ -40,37 +45,39 @@ async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[in
 
 
 async def advance(
-    tx: Transaction, topic: str, armed: Sequence[OwnedPartition], news: Mapping[int, int]
+    tx: Transaction,
+    topic: str,
+    owned: Sequence[OwnedPartition],
+    next_offsets: Mapping[int, int],
+    taken: Taken,
 ) -> set[int]:
-    """Move positions on by compare-and-set; give the partitions that are still ours."""
-    rows = queries.advance(
-        tx,
-        topic=topic,
-        partitions=[one.partition for one in armed],
-        olds=[one.next_offset for one in armed],
-        news=[news[one.partition] for one in armed],
-        epochs=[one.epoch for one in armed],
-    )
-    return {row["partition"] async for row in rows}
+    """Move positions on by compare-and-set, and with them what was taken from each source.
+
+    Returns the partitions that are still ours; if one is missing, the transaction must not commit.
+    """
+    steps = {
+        "topic": topic,
+        "partitions": [one.partition for one in owned],
+        "olds": [one.next_offset for one in owned],
+        "news": [next_offsets[one.partition] for one in owned],
+        "epochs": [one.epoch for one in owned],
+    }
+    if not taken:
+        return {row["partition"] async for row in queries.advance(tx, **steps)}
+    marks = {
+        "taken_in": [partition for partition, _ in taken],
+        "sources": [source for _, source in taken],
+        "seqs": list(taken.values()),
+    }
+    return {row["partition"] async for row in queries.advance_numbered(tx, **steps, **marks)}
 
 
-async def hold(tx: Transaction, topic: str, armed: Sequence[OwnedPartition]) -> set[int]:
+async def hold(tx: Transaction, topic: str, owned: Sequence[OwnedPartition]) -> set[int]:
     """Lock positions without moving them; give the partitions that are still ours."""
     rows = queries.hold(
         tx,
         topic=topic,
-        partitions=[one.partition for one in armed],
-        epochs=[one.epoch for one in armed],
+        partitions=[one.partition for one in owned],
+        epochs=[one.epoch for one in owned],
     )
     return {row["partition"] async for row in rows}
-
-
-async def raise_watermarks(
-    tx: Transaction, topic: str, taken: Iterable[tuple[int, str, int]]
-) -> None:
-    """Remember (partition, source, number) for every source the batch took from."""
-    if rows := list(taken):
-        partitions, sources, seqs = zip(*rows, strict=True)
-        await queries.raise_watermarks(
-            tx, topic=topic, partitions=partitions, sources=sources, seqs=seqs
-        )

@@ -19,6 +19,27 @@ UPDATE position
    AND position.epoch = step.epoch
 RETURNING position.partition;
 
+-- name: advance_numbered(topic, partitions, olds, news, epochs, taken_in, sources, seqs)
+-- As `advance`; and remember the highest number taken from each source.
+WITH moved AS (
+    UPDATE position
+       SET next_offset = step.new
+      FROM unnest(:partitions::int[], :olds::bigint[], :news::bigint[], :epochs::bigint[])
+           AS step (partition, old, new, epoch)
+     WHERE position.topic = :topic
+       AND position.partition = step.partition
+       AND position.next_offset = step.old
+       AND position.epoch = step.epoch
+    RETURNING position.partition
+), marked AS (
+    INSERT INTO watermark AS mark (topic, partition, source, last_seq)
+    SELECT :topic, taken.partition, taken.source, taken.seq
+      FROM unnest(:taken_in::int[], :sources::text[], :seqs::bigint[]) AS taken (partition, source, seq)
+      JOIN moved USING (partition)
+        ON CONFLICT (topic, partition, source) DO UPDATE SET last_seq = EXCLUDED.last_seq
+)
+SELECT partition FROM moved;
+
 -- name: hold(topic, partitions, epochs)
 -- Lock positions that are still in our epoch, without moving them.
 SELECT position.partition
@@ -34,10 +55,3 @@ SELECT position.partition
 SELECT partition, source, last_seq
   FROM watermark
  WHERE topic = :topic AND partition = ANY (:partitions::int[]);
-
--- name: raise_watermarks(topic, partitions, sources, seqs)!
--- Remember the highest number taken from each source.
-INSERT INTO watermark AS mark (topic, partition, source, last_seq)
-SELECT :topic, partition, source, seq
-  FROM unnest(:partitions::int[], :sources::text[], :seqs::bigint[]) AS taken (partition, source, seq)
-    ON CONFLICT (topic, partition, source) DO UPDATE SET last_seq = EXCLUDED.last_seq;

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from libs.chassis.exactly_once import outbox
 from libs.chassis.exactly_once.outbox import Publishable
 from libs.chassis.exactly_once.publisher import Publisher
-from libs.chassis.outages import Backoff, is_outage
+from libs.chassis.outages import Backoff, NotPublished, is_outage
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.chassis.telemetry.logs import logger
 
@@ -72,6 +72,8 @@ class Relay:
         async with transaction(self._pool) as tx:
             unsent = await outbox.unsent(tx, [self._source])
         if unsent:
-            sent = await self._publisher.publish_chunks(unsent)
+            result = await self._publisher.publish_chunks(unsent)
             async with transaction(self._pool) as tx:
-                await outbox.mark_sent(tx, sent)
+                await outbox.mark_sent(tx, result.sent)
+            if result.failed:
+                raise NotPublished(repr(next(iter(result.failed.values()))))

@@ -2,19 +2,27 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from libs.chassis import failpoints
-from libs.chassis.exactly_once.outbox import Chunk, Destination, OutboxRecord, Publishable, Sent
+from libs.chassis.exactly_once.outbox import Chunk, Destination, OutboxRecord, Publishable
+from libs.chassis.exactly_once.publisher import MessageTooLarge, PublishResult
 from libs.chassis.exactly_once.records import headers_of
+from libs.chassis.kafka.partitioning import partition_of
 from libs.chassis.telemetry.logs import logger
 from libs.chassis.telemetry.metrics import PUBLISHED
 
-_BATCH_BYTES = 256 * 1024
+_BATCH_BYTES = 1000 * 1024
+_ENVELOPE_BYTES = 2048
+"""What Kafka adds to a record at most: the batch's head, lengths, and our header."""
+_PER_RECORD_BYTES = 64
+_DEFAULT_MESSAGE_BYTES = 1024 * 1024
+_KEYS_REMEMBERED = 65_536
 _log = logger(__name__)
 
 
@@ -25,30 +33,60 @@ class Publisher:
     may not arrive, which readers can bear, because they drop repeats.
     """
 
-    def __init__(self, bootstrap_servers: str, partitions: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        partitions: Mapping[str, int],
+        max_message_bytes: Mapping[str, int] | None = None,
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._partitions = partitions
+        most = max_message_bytes or {}
+        self._room = {
+            topic: most.get(topic, _DEFAULT_MESSAGE_BYTES) - _ENVELOPE_BYTES for topic in partitions
+        }
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._by_key = lru_cache(_KEYS_REMEMBERED)(self._destination_of)
 
     def destination(self, message: Publishable) -> Destination:
         """Say which partition a message goes to: the same partition function for every topic."""
-        name = message.topic.name
         if message.to_partition is not None:
-            return Destination(name, message.to_partition)
-        return Destination(name, self.partition_for(message.key, name))
+            return Destination(message.topic.name, message.to_partition)
+        return self._by_key(message.topic.name, message.key)
 
     def partition_for(self, key: str, topic: str) -> int:
         """Give the partition of a key in a topic (murmur2, as Kafka's own default)."""
-        return int(murmur2(key.encode()) & 0x7FFFFFFF) % self._partitions[topic]
+        return self._by_key(topic, key).partition
 
     def partitions_of(self, topic: str) -> int:
         """Say how many partitions a topic has."""
         return self._partitions[topic]
 
+    def _destination_of(self, topic: str, key: str) -> Destination:
+        return Destination(topic, partition_of(key.encode(), self._partitions[topic]))
+
+    def room_in(self, topic: str) -> int:
+        """Say how many bytes a record's key and value may have together in a topic."""
+        return self._room[topic]
+
     def outbox_record(self, source: str, message: Publishable) -> OutboxRecord:
-        """Address a message."""
-        return OutboxRecord(source, self.destination(message), message.key.encode(), message.body())
+        """Address a message.
+
+        Raises:
+            MessageTooLarge: If its topic would not take it.
+        """
+        # Called for every record, so each property of the message is asked for once.
+        topic, key, value = message.topic.name, message.key, message.body()
+        partition = message.to_partition
+        to = self._by_key(topic, key) if partition is None else Destination(topic, partition)
+        key_bytes = key.encode()
+        if len(key_bytes) + len(value) > self._room[topic]:
+            raise MessageTooLarge(
+                f"a {type(message).__name__} of {len(value)} bytes does not fit {topic}, "
+                f"which takes {self._room[topic]}"
+            )
+        return OutboxRecord(source, to, key_bytes, value)
 
     async def publish(self, message: Publishable) -> None:
         """Publish one message outside any outbox; return when Kafka has acknowledged it.
@@ -67,48 +105,44 @@ class Publisher:
             raise
         PUBLISHED.labels(to.topic).inc()
 
-    async def publish_chunks(self, chunks: Sequence[Chunk]) -> Sent:
-        """Publish chunks and wait for the acknowledgements; give the last number of each stream.
+    async def publish_chunks(self, chunks: Sequence[Chunk]) -> PublishResult:
+        """Publish chunks and wait for the acknowledgements.
 
         Each destination gets its chunks one after another, so that no record can overtake one that
-        was numbered before it.
+        was numbered before it. What fails, fails for all that was to follow at its destination.
 
         Raises:
-            KafkaError: If some were not acknowledged; the outbox still has them.
+            KafkaError: If there is no producer to be had.
         """
         by_destination: defaultdict[Destination, list[Chunk]] = defaultdict(list)
         for chunk in chunks:
             by_destination[chunk.destination].append(chunk)
         producer = await self._ready()
-        try:
-            await asyncio.gather(
-                *(self._send(producer, to, ordered) for to, ordered in by_destination.items())
-            )
-        except KafkaError:
+        outcomes = await asyncio.gather(
+            *(self._send(producer, to, ordered) for to, ordered in by_destination.items()),
+            return_exceptions=True,
+        )
+        result = PublishResult()
+        for ordered, outcome in zip(by_destination.values(), outcomes, strict=True):
+            for chunk in ordered:
+                stream = (chunk.source, chunk.destination)
+                if outcome is None:
+                    result.sent[stream] = chunk
+                elif isinstance(outcome, Exception):
+                    result.failed[stream] = outcome
+                else:
+                    raise outcome
+        if result.failed:
             await self._start_over()
-            raise
-        return {(chunk.source, chunk.destination): chunk.last_seq for chunk in chunks}
+        return result
 
     async def _send(
         self, producer: AIOKafkaProducer, to: Destination, chunks: Iterable[Chunk]
     ) -> None:
-        records = [
-            (key, value, headers_of(chunk.source, seq))
-            for chunk in chunks
-            for seq, (key, value) in enumerate(chunk.records, chunk.first_seq)
-        ]
-        at = 0
-        while at < len(records):
-            batch = producer.create_batch()
-            first = at
-            while at < len(records):
-                key, value, headers = records[at]
-                if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                    break
-                at += 1
+        for batch in _batches(producer, chunks, min(_BATCH_BYTES, self.room_in(to.topic))):
             acknowledgement = await producer.send_batch(batch, to.topic, partition=to.partition)
             await acknowledgement
-            PUBLISHED.labels(to.topic).inc(at - first)
+            PUBLISHED.labels(to.topic).inc(batch.record_count())
             failpoints.reach("mid_publish")
 
     async def _ready(self) -> AIOKafkaProducer:
@@ -118,7 +152,7 @@ class Publisher:
                     bootstrap_servers=self._bootstrap_servers,
                     acks="all",
                     enable_idempotence=True,
-                    max_batch_size=_BATCH_BYTES,
+                    max_batch_size=2**31 - 1,  # `_batches` says how large they are
                     request_timeout_ms=10_000,
                     retry_backoff_ms=100,
                 )
@@ -142,3 +176,19 @@ class Publisher:
                 await asyncio.wait_for(producer.stop(), 5)
             except (KafkaError, TimeoutError) as error:
                 _log.warning("publisher.stop_failed", error=str(error))
+
+
+def _batches(
+    producer: AIOKafkaProducer, chunks: Iterable[Chunk], most_bytes: int
+) -> Iterator[BatchBuilder]:
+    """Put the records of chunks into as few of Kafka's batches as the topic allows."""
+    batch, size = producer.create_batch(), 0
+    for chunk in chunks:
+        for seq, (key, value) in enumerate(chunk.records, chunk.first_seq):
+            headers = headers_of(chunk.source, seq)
+            size += len(key) + len(value) + len(headers[0][1]) + _PER_RECORD_BYTES
+            if size > most_bytes and batch.record_count():
+                yield batch
+                batch, size = producer.create_batch(), len(key) + len(value) + _PER_RECORD_BYTES
+            batch.append(timestamp=None, key=key, value=value, headers=headers)
+    yield batch

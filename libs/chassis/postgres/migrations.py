@@ -12,6 +12,7 @@ from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.chassis.telemetry.logs import logger
 
 _LOCK = 0x4D_49_4C_4C  # "MILL": one migrating process per database
+_LONGEST_SECONDS = 24 * 3600.0
 _OWN = Path(__file__).parents[1] / "exactly_once" / "migrations"
 _log = logger(__name__)
 
@@ -31,7 +32,9 @@ async def migrate(pool: Pool, folder: Path) -> None:
         MigrationChanged: If a file differs from what was applied under its name.
     """
     async with transaction(pool) as tx:
-        await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        # Rewriting a large table takes as long as it takes, and so does waiting for who does it.
+        await tx.execute("SET LOCAL statement_timeout = 0")
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_LONGEST_SECONDS)
         await tx.execute(
             "CREATE TABLE IF NOT EXISTS migration "
             "(name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz DEFAULT now())"
@@ -53,6 +56,6 @@ async def _apply(tx: Transaction, name: str, sql: str, applied: str | None) -> N
         return
     if applied is not None:
         raise MigrationChanged(f"{name} was changed after it was applied; add a new file instead")
-    await tx.execute(sql)
+    await tx.execute(sql, timeout=_LONGEST_SECONDS)
     await tx.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, digest)
     _log.info("migration.applied", name=name)

@@ -1,11 +1,11 @@
 """Pools of connections, and transactions."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
+from pydantic_core import from_json, to_json
 
 Transaction: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 """A connection inside a transaction. Only the chassis opens and commits one."""
@@ -28,6 +28,7 @@ async def open_pool(url: str, *, max_size: int = 10) -> AsyncIterator[Pool]:
         timeout=10,
         command_timeout=60,
         init=_prepare_connection,
+        reset=_keep_as_it_is,
         server_settings={
             "application_name": "millrace",
             "statement_timeout": "60000",
@@ -44,8 +45,16 @@ async def open_pool(url: str, *, max_size: int = 10) -> AsyncIterator[Pool]:
 async def _prepare_connection(connection: "asyncpg.Connection[Any]") -> None:
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
-            kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+            kind, encoder=_to_json, decoder=from_json, schema="pg_catalog"
         )
+
+
+def _to_json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+async def _keep_as_it_is(_connection: "asyncpg.Connection[Any]") -> None:
+    """Give a connection back without a round trip: nobody sets anything beyond a transaction."""
 
 
 @asynccontextmanager

@@ -1,7 +1,4 @@
-"""A service as a process: start, run, drain on SIGTERM, exit 0.
-
-What a service is made of is said in its `wiring.py`, by calling the methods of `ServiceBuilder`.
-"""
+"""A service as a process: start, run, drain on SIGTERM, exit 0."""
 
 import asyncio
 import contextlib
@@ -9,103 +6,42 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TypeVar
 
-import uvicorn
 import uvloop
-from pydantic import TypeAdapter
-from starlette.types import ASGIApp
 
 from libs.chassis import failpoints
 from libs.chassis.clock import Clock
-from libs.chassis.exactly_once import outbox
-from libs.chassis.exactly_once.dead_letters import Origin
-from libs.chassis.exactly_once.reader import Reader
-from libs.chassis.exactly_once.records import Handler, M
-from libs.chassis.kafka.broker import (
-    Broker,
-    Subscription,
+from libs.chassis.kafka.broker import Broker
+from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.kafka.topics import (
     TopicSpec,
     WrongPartitionCount,
     ensure_topics,
     partition_counts,
 )
-from libs.chassis.kafka.publisher import Publisher
-from libs.chassis.outages import Backoff, is_outage, retry_later
+from libs.chassis.outages import Backoff, is_outage
 from libs.chassis.postgres.migrations import MigrationChanged, migrate
-from libs.chassis.postgres.pool import Pool, open_pool, transaction
+from libs.chassis.postgres.partitions import maintain_partitions
+from libs.chassis.postgres.pool import Pool, open_pool
+from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
 from libs.chassis.process.health import HealthServer
+from libs.chassis.process.http import serving
+from libs.chassis.process.loops import Loop, every
+from libs.chassis.process.maintenance import commit_offsets, maintenance_of, say_how_it_is
+from libs.chassis.process.memory import collect_garbage_rarely
 from libs.chassis.process.settings import ServiceSettings, SettingsError, read_settings
 from libs.chassis.process.watchdog import watch
 from libs.chassis.telemetry.logs import configure_logs, logger
-from libs.chassis.telemetry.metrics import OUTBOX_BACKLOG
 
-_TEND_SECONDS = 0.2
-_COMMIT_SECONDS = 5.0
-_PRUNE_SECONDS = 30.0
+__all__ = ["ServiceBuilder", "ServiceSpec", "every", "run_service"]
+
 _DRAIN_SECONDS = 15.0
 _HARD_STOP_SECONDS = 25.0
 _log = logger(__name__)
 
-Loop = Callable[[asyncio.Event], Awaitable[None]]
-"""Something a service does by itself until the event is set."""
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
-
-
-@dataclass
-class ServiceBuilder:
-    """What a service is built with, and what it is made of."""
-
-    service: str
-    settings: ServiceSettings
-    pool: Pool
-    publisher: Publisher
-    clock: Clock
-    broker: Broker
-    health_server: HealthServer
-    readers: dict[Reader[Any], Subscription] = field(default_factory=dict)
-    loops: list[Loop] = field(default_factory=list)
-
-    def read(self, topic: TopicSpec, adapter: TypeAdapter[M], handler: Handler[M]) -> Reader[M]:
-        """Let a handler have every record of a topic, exactly once."""
-        origin = Origin(self.service, topic.name)
-        reader = Reader(origin, handler, self.pool, self.publisher)
-        most = self.settings.batch_max_records
-        subscription = self.broker.subscribe(reader, adapter, _type_of(adapter), most)
-        reader.attach(subscription)
-        self.readers[reader] = subscription
-        return reader
-
-    def listen(
-        self, topic: TopicSpec, adapter: TypeAdapter[M], heard: Callable[[list[M]], None]
-    ) -> None:
-        """Hear every new message of a topic, in every process, without a position."""
-        self.broker.listen(topic.name, adapter, _type_of(adapter), heard)
-
-    def repeat(self, loop: Loop) -> None:
-        """Let a loop run from the start to the end of the process."""
-        self.loops.append(loop)
-
-    def serve(self, app: ASGIApp) -> None:
-        """Serve these routes beside the health of the service."""
-        self.health_server.inner = app
-
-
-def _type_of(adapter: TypeAdapter[Any]) -> Any:
-    return adapter._type  # noqa: SLF001  (an adapter does not say otherwise what it adapts)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
-    """What the chassis must know of a service to run it."""
-
-    name: str
-    migrations: Path
-    topics: Sequence[TopicSpec]
-    wire: Callable[[ServiceBuilder], Awaitable[None]]
 
 
 def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
@@ -130,12 +66,16 @@ def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
 async def _run(spec: ServiceSpec, settings: ServiceSettings) -> None:
     stopping = _stop_on_signals()
     health_server = HealthServer()
-    async with _serving(health_server, settings), _pool(settings) as pool:
+    async with serving(health_server, settings), _pool(settings) as pool:
         if not await _unless(stopping, _prepare(spec, settings, pool)):
             return
-        counts = partition_counts(spec.topics, settings.partitions)
-        publisher = Publisher(settings.kafka_bootstrap_servers, counts)
-        broker = Broker(settings.kafka_bootstrap_servers, spec.name, settings.session_timeout_ms)
+        publisher = _publisher(spec.topics, settings)
+        broker = Broker(
+            settings.kafka_bootstrap_servers,
+            spec.name,
+            settings.session_timeout_ms,
+            settings.batch_interval_ms / 1000,
+        )
         clock = Clock(settings.clock_speed, settings.clock_origin)
         builder = ServiceBuilder(spec.name, settings, pool, publisher, clock, broker, health_server)
         await spec.wire(builder)
@@ -144,6 +84,14 @@ async def _run(spec: ServiceSpec, settings: ServiceSettings) -> None:
         finally:
             await publisher.close()
     _log.info("service.stopped")
+
+
+def _publisher(topics: Sequence[TopicSpec], settings: ServiceSettings) -> Publisher:
+    return Publisher(
+        settings.kafka_bootstrap_servers,
+        partition_counts(topics, settings.partitions),
+        {topic.name: topic.max_message_bytes for topic in topics},
+    )
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -166,34 +114,6 @@ def _begin_to_stop(stopping: asyncio.Event) -> None:
 def _give_up() -> None:
     _log.error("service.not_drained")
     os._exit(1)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handling: the process has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _serving(health_server: HealthServer, settings: ServiceSettings) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        health_server.app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.asynccontextmanager
@@ -256,11 +176,14 @@ async def _prepare(spec: ServiceSpec, settings: ServiceSettings, pool: Pool) -> 
 
 async def _work(builder: ServiceBuilder, stopping: asyncio.Event) -> None:
     builder.health_server.asyncapi = builder.broker.describe(builder.service)
+    await maintain_partitions(builder.pool, builder.partitioned)
+    collect_garbage_rarely()
     await builder.broker.start()
-    _check_health(builder)
+    say_how_it_is(builder)
     _log.info("service.started", port=builder.settings.http_port)
     loops = [
-        asyncio.create_task(_call(loop, stopping)) for loop in (*builder.loops, *_own(builder))
+        asyncio.create_task(_call(loop, stopping))
+        for loop in (*builder.loops, *maintenance_of(builder))
     ]
     guard = asyncio.create_task(watch(builder.readers, builder.settings.stuck_after_seconds))
     stop = asyncio.create_task(stopping.wait())
@@ -285,88 +208,9 @@ async def _drain(builder: ServiceBuilder, loops: Sequence["asyncio.Task[None]"])
         await asyncio.wait(loops, timeout=_DRAIN_SECONDS)
     for task in loops:
         task.cancel()
-    for reader, subscription in builder.readers.items():
-        await _commit(reader, subscription)
+    await commit_offsets(builder)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(builder.broker.stop(), _DRAIN_SECONDS)
     for reader in builder.readers:
+        await reader.settle()
         await reader.maintain()
-
-
-def _own(builder: ServiceBuilder) -> list[Loop]:
-    """Give the loops every service has."""
-
-    async def maintain() -> None:
-        for reader in builder.readers:
-            await reader.maintain()
-
-    async def commit() -> None:
-        for reader, subscription in builder.readers.items():
-            await _commit(reader, subscription)
-
-    async def prune() -> None:
-        await _prune(builder)
-
-    return [
-        every(_TEND_SECONDS, maintain),
-        every(_COMMIT_SECONDS, commit),
-        every(_PRUNE_SECONDS, prune),
-    ]
-
-
-def every(seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:
-    """Make a loop that does some work again and again, with a pause between."""
-
-    async def loop(stopping: asyncio.Event) -> None:
-        while not await pause(stopping, seconds):
-            await work()
-
-    return loop
-
-
-async def pause(stopping: asyncio.Event, seconds: float) -> bool:
-    """Wait, but not longer than until the process is told to stop; True if it was."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
-    return stopping.is_set()
-
-
-async def _commit(reader: Reader[Any], subscription: Subscription) -> None:
-    try:
-        await subscription.commit({one.partition: one.next_offset for one in reader.armed.values()})
-    except Exception as error:  # noqa: BLE001  (only a metric)
-        _log.debug("offsets.not_committed", topic=reader.topic, reason=repr(error))
-
-
-async def _prune(builder: ServiceBuilder) -> None:
-    with retry_later("outbox.not_pruned"):
-        async with transaction(builder.pool) as tx:
-            await outbox.prune(tx, builder.settings.outbox_keep_hours * 3600)
-            OUTBOX_BACKLOG.set(await outbox.backlog(tx))
-
-
-def _check_health(builder: ServiceBuilder) -> None:
-    """Say what readiness looks at: the database, the broker, the partitions."""
-
-    async def database() -> str | None:
-        return None if await builder.pool.fetchval("SELECT 1") == 1 else "wrong answer"
-
-    async def broker() -> str | None:
-        for reader in builder.readers:
-            await reader.log.bounds(sorted(reader.armed)[:1])
-        return None
-
-    async def partitions() -> str | None:
-        waiting = [
-            reader.topic
-            for reader in builder.readers
-            if reader.log.assigned() - reader.armed.keys()
-        ]
-        joining = [reader.topic for reader, log in builder.readers.items() if not log.joined]
-        return f"not armed yet: {', '.join(waiting + joining)}" if waiting or joining else None
-
-    builder.health_server.checks = {
-        "database": database,
-        "broker": broker,
-        "partitions": partitions,
-    }

@@ -34,7 +34,8 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     partitions: Annotated[int, Field(ge=1, le=1024)] = 64
     topic_replication: Annotated[int, Field(ge=1, le=9)] = 1
-    batch_max_records: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    batch_max_records: Annotated[int, Field(ge=1, le=10_000)] = 2000
+    batch_interval_ms: Annotated[int, Field(ge=0, le=1000)] = 25
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 6000
     stuck_after_seconds: Annotated[float, Field(gt=0)] = 60.0
     outbox_keep_hours: Annotated[float, Field(ge=0)] = 24.0

@@ -30,11 +30,13 @@ async def watch(readers: Iterable[Reader[Any]], limit_seconds: float) -> None:
 
 
 async def check(reader: Reader[Any], limit_seconds: float) -> None:
-    """Look at one consumer.
+    """Look at one consumer. The broker is asked only about one that made no progress for a while.
 
     Raises:
         Stuck: As `watch`.
     """
+    if time.monotonic() - reader.last_progress < limit_seconds / 2:
+        return
     if not await _is_behind(reader):
         reader.last_progress = time.monotonic()
     elif time.monotonic() - reader.last_progress > limit_seconds:

@@ -19,7 +19,17 @@ FENCED = Counter(
 GAPS = Counter(
     "millrace_sequence_gaps_total", "Numbers missing from a source: a loss. Must stay 0.", ["topic"]
 )
-OUTAGES = Counter("millrace_outages_total", "Work put off for an outage.", ["topic"])
+OUTAGES = Counter("millrace_outages_total", "Work retried later, after an outage.", ["topic"])
+WAITING = Gauge(
+    "millrace_waiting_partitions",
+    "Partitions held back: what their next record needs has not arrived, or is not ready.",
+    ["topic"],
+)
+BLOCKED = Gauge(
+    "millrace_blocked_partitions",
+    "Partitions not armed because what their outbox holds cannot be published.",
+    ["topic"],
+)
 OUTBOX_BACKLOG = Gauge(
     "millrace_outbox_backlog_streams", "Streams with records Kafka has not acknowledged yet."
 )

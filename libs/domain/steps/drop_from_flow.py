@@ -1,13 +1,13 @@
-"""Remove the member at once."""
+"""End the run at once."""
 
 from typing import Literal
 
+from libs.domain.step import Step
 from libs.domain.step_result import Exit, StepContext, StepResult
-from libs.domain.steps.step import Step
 
 
 class DropFromFlowStep(Step):
-    """A terminal step: it has no edge (seed 003)."""
+    """A terminal step: it has no edge."""
 
     type: Literal["drop_from_flow"]
 

@@ -1,38 +1,45 @@
 """Send one mail, and go on when it is sent, skipped or has failed for good."""
 
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from libs.domain.step_result import (
-    Continue,
-    DeliveryFinished,
-    SendEmail,
-    StepContext,
-    StepResult,
-    Suspend,
-)
-from libs.domain.steps.step import LinearStep
+from libs.domain.inventory import Inventory
+from libs.domain.step import LinearStep
+from libs.domain.step_result import Continue, DeliverEmail, StepContext, StepResult, Suspend
+from libs.domain.walk_events import DeliveryFinished
 
 
 class SendEmailStep(LinearStep):
-    """A mail of the workspace, approved before activation (seed 003).
+    """A mail of the workspace, approved before activation.
 
     An `operational` mail ignores the subscription fields of the contact.
     """
+
+    sends_email: ClassVar[bool] = True
 
     type: Literal["send_email"]
     email_id: UUID | None = None
     operational: bool = False
 
-    def missing(self) -> list[str]:
-        """A draft may not know its mail yet."""
-        return [] if self.email_id else ["email_id"]
+    def emails(self) -> Iterable[UUID]:
+        """Name its mail."""
+        return (self.email_id,) if self.email_id else ()
+
+    def problems(self, inventory: Inventory) -> Iterator[str]:
+        """A draft may not know its mail yet, or the mail may not be approved yet."""
+        status = inventory.emails.get(self.email_id) if self.email_id else None
+        if status is None:
+            yield "email_id"
+        elif status != "approved":
+            yield "email_approval"
 
     def on_enter(self, context: StepContext) -> StepResult:  # noqa: ARG002  (nothing to look at yet)
         """Plan the delivery; consent is judged at the moment of sending."""
         if self.email_id is None:
             return Continue(outcome="skipped", details={"reason": "no_email"})
-        return Suspend(SendEmail(self.step_id, self.email_id, self.operational))
+        effect = DeliverEmail(self.step_id, self.email_id, self.operational)
+        return Suspend("delivery", effects=(effect,))
 
     def on_event(self, context: StepContext) -> StepResult:
         """Go on whatever became of the mail: a lost mail must not strand the contact."""

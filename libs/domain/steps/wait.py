@@ -3,17 +3,21 @@
 Two more modes belong here (`until_date_field`, `condition`); a wait has exactly one.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
-from libs.domain.step_result import Continue, SetTimer, StepContext, StepResult, Suspend
-from libs.domain.steps.step import LinearStep
+from libs.domain.inventory import Inventory
+from libs.domain.step import LinearStep
+from libs.domain.step_result import Continue, StepContext, StepResult, Suspend
 
 
 class WaitStep(LinearStep):
-    """`duration_amount` of `duration_unit`, at most 730 days in all (seed 003)."""
+    """`duration_amount` of `duration_unit`, at most 730 days in all."""
+
+    takes_time: ClassVar[bool] = True
 
     type: Literal["wait"]
     duration_amount: Annotated[int, Field(ge=1, strict=True)] | None = None
@@ -29,16 +33,17 @@ class WaitStep(LinearStep):
             raise ValueError(f"duration_amount: a wait lasts at most {MAX_WAIT.days} days")
         return self
 
-    def missing(self) -> list[str]:
+    def problems(self, inventory: Inventory) -> Iterator[str]:  # noqa: ARG002  (as in Step)
         """A draft may not know yet how long to wait."""
-        return [] if self.duration_amount and self.duration_unit else ["wait"]
+        if not self.duration_amount or not self.duration_unit:
+            yield "wait"
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed."""
         if self.duration_amount is None or self.duration_unit is None:
             return Continue(outcome="skipped", details={"reason": "no_duration"})
         length = duration(self.duration_amount, self.duration_unit)
-        return Suspend(SetTimer(context.now + length))
+        return Suspend("timer", until=context.now + length)
 
     def on_event(self, context: StepContext) -> StepResult:  # noqa: ARG002  (time has passed, that is all)
         """Go on."""

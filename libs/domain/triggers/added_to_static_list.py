@@ -1,12 +1,14 @@
-"""Fires when a contact is added to a static list (seed 003)."""
+"""Fires when a contact is added to a static list."""
 
+from collections.abc import Iterator
 from typing import Literal
 from uuid import UUID
 
-from libs.domain.triggers.trigger import IndexKey, Trigger
+from libs.domain.inventory import Inventory
+from libs.domain.trigger import IndexKey, Trigger
 
 
-class AddedToStaticList(Trigger):
+class AddedToStaticListTrigger(Trigger):
     """A contact was added to the list `list_id`."""
 
     type: Literal["added_to_static_list"]
@@ -16,6 +18,7 @@ class AddedToStaticList(Trigger):
         """File it under its list."""
         return IndexKey("list.contact_added", str(self.list_id)) if self.list_id else None
 
-    def missing(self) -> list[str]:
-        """A draft may not know its list yet."""
-        return [] if self.list_id else ["list_id"]
+    def problems(self, inventory: Inventory) -> Iterator[str]:
+        """A draft may not know its list yet, or name one that does not exist."""
+        if self.list_id not in inventory.lists:
+            yield "list_id"

@@ -1,11 +1,11 @@
-"""Fires for every newly created contact (seed 003)."""
+"""Fires for every newly created contact."""
 
 from typing import Literal
 
-from libs.domain.triggers.trigger import IndexKey, Trigger
+from libs.domain.trigger import IndexKey, Trigger
 
 
-class ContactCreated(Trigger):
+class ContactCreatedTrigger(Trigger):
     """A contact was created. It has nothing to configure."""
 
     type: Literal["contact_created"]

@@ -21,7 +21,7 @@ async def handle_batch(
     tx: Transaction,  # noqa: ARG001  (the directory follows the event, not the command)
     batch: Sequence[Received[ContactCommand]],
 ) -> list[Outgoing]:
-    """StepResult each command with the event that says it was done."""
+    """Answer each command with the event that says it was done."""
     return [received.causes(_event(received.message)) for received in batch]
 
 

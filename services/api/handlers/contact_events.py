@@ -1,88 +1,129 @@
-"""contact.events: the built-in directory follows every fact about a contact."""
+"""contact.events: the built-in directory follows every event about a contact."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import (
-    ContactCreated,
-    ContactDeleted,
-    ContactEvent,
-    ContactUpdated,
-    EmailEvent,
-    Fields,
-    ListContactAdded,
-    ListContactRemoved,
-)
-from libs.domain.calendar import to_text
-from services.api.store import directory
-from services.api.store.directory import ContactKey, StoredContact
+from libs.contracts.contact_events import ContactEvent, change_of
+from libs.domain.contact import ContactSnapshot
+from libs.domain.contact_changes import ContactChange, fold
+from services.api.store import deleted_contacts, directory
+from services.api.store.directory import ContactKey, ListKey, StoredContact
+from services.api.use_cases import erasure
 
-_CONSENT = {
-    "email.bounced": "marketingEmailInvalid",
-    "email.complained": "unsubscribed",
-    "email.unsubscribed": "unsubscribed",
-}
-_BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded)
-"""Events that make an unknown contact known. Others may come long after it was deleted: whoever
-opens an old mail must not bring its recipient back."""
+_MOST_LISTS = 100_000
+_NEVER = datetime.min.replace(tzinfo=UTC)
+Change = tuple[ContactKey, ContactChange]
 
 
-async def handle_batch(tx: Transaction, batch: Sequence[Received[ContactEvent]]) -> list[Outgoing]:
-    """Apply events in order. A list that only events have named so far becomes known."""
-    events = [received.message for received in batch]
-    keys = {(event.workspaceid, event.subject) for event in events}
-    contacts = await directory.read_contacts(tx, keys)
-    gone: set[ContactKey] = set()
-    for event in events:
-        key = (event.workspaceid, event.subject)
-        if isinstance(event, ContactDeleted):
-            contacts.pop(key, None)
-            gone.add(key)
-            continue
-        if key not in contacts and isinstance(event, _BEGINNINGS):
-            gone.discard(key)
-            contacts[key] = StoredContact(*key, event.time, event.time)
-        if key in contacts:
-            _apply(event, contacts[key])
-    await directory.write_contacts(tx, contacts.values(), sorted(gone))
-    await directory.put_lists(tx, _lists(events), _latest(events))
+async def handle_batch(
+    tx: Transaction, batch: Sequence[Received[ContactEvent]], *, known_lists: set[ListKey]
+) -> list[Outgoing]:
+    """Fold a batch into the contacts it changes. Lists that events name become known.
+
+    Args:
+        tx: The transaction.
+        batch: The events.
+        known_lists: Lists that are known to exist. They are never deleted, so a process need ask
+            for each but once.
+    """
+    changes = [one for one in map(_change, batch) if _matters(one[1])]
+    if changes:
+        before = await _read(tx, {key for key, _ in changes})
+        after = fold_all(before, changes)
+        await _write(tx, before, after, {key for key, change in changes if change.deletes})
+        await _put_lists(tx, _named(changes, known_lists), known_lists)
     return []
 
 
-def _apply(event: ContactEvent, contact: StoredContact) -> None:
-    contact.updated_at = max(contact.updated_at, event.time)
-    match event:
-        case ContactCreated(data=data):
-            contact.fields.setdefault("createdAt", to_text(event.time))
-            _set(contact, data)
-        case ContactUpdated(data=data):
-            _set(contact, data)
-        case ListContactAdded(data=data) if data.list_id not in contact.lists:
-            contact.lists.append(data.list_id)
-        case ListContactRemoved(data=data) if data.list_id in contact.lists:
-            contact.lists.remove(data.list_id)
-        case EmailEvent(type=kind) if kind in _CONSENT:
-            contact.fields[_CONSENT[kind]] = True
-        case _:
-            return
+def _change(received: Received[ContactEvent]) -> Change:
+    event = received.message
+    return (event.workspaceid, event.subject), change_of(event)
 
 
-def _set(contact: StoredContact, data: Fields) -> None:
-    contact.fields.update(data.fields)
-    contact.custom_fields.update(data.custom_fields)
+def _matters(change: ContactChange) -> bool:
+    """Say whether it may change anything; most of what contacts do does not."""
+    return bool(
+        change.introduces
+        or change.deletes
+        or change.fields
+        or change.custom_fields
+        or change.joined
+        or change.left
+    )
 
 
-def _lists(events: Sequence[ContactEvent]) -> list[tuple[UUID, UUID, str]]:
-    named = {
-        (event.workspaceid, event.data.list_id)
-        for event in events
-        if isinstance(event, ListContactAdded | ListContactRemoved)
+async def _read(tx: Transaction, keys: set[ContactKey]) -> dict[ContactKey, StoredContact]:
+    """Read contacts, also those of which only is known that they are gone."""
+    contacts = await directory.read_contacts(tx, keys)
+    gone = await deleted_contacts.among(tx, keys - contacts.keys())
+    return contacts | {key: _gone(key) for key in gone}
+
+
+def _gone(key: ContactKey) -> StoredContact:
+    workspace_id, contact_id = key
+    snapshot = ContactSnapshot(contact_id, deleted=True)
+    return StoredContact(workspace_id, snapshot, _NEVER, _NEVER)
+
+
+def fold_all(
+    before: dict[ContactKey, StoredContact], changes: Iterable[Change]
+) -> dict[ContactKey, StoredContact]:
+    """Give the contacts that differ after these changes, as they are then."""
+    after = dict(before)
+    for key, change in changes:
+        known = after.get(key)
+        snapshot = fold(key[1], known.snapshot if known else None, change)
+        if snapshot is None or (known and snapshot is known.snapshot):
+            continue
+        created_at = updated_at = change.at
+        if known and not known.snapshot.deleted:
+            created_at, updated_at = known.created_at, max(known.updated_at, change.at)
+        after[key] = StoredContact(key[0], snapshot, created_at, updated_at)
+    return {
+        key: one
+        for key, one in after.items()
+        if key not in before or one.snapshot != before[key].snapshot
     }
-    return [(workspace_id, list_id, str(list_id)) for workspace_id, list_id in named]
 
 
-def _latest(events: Sequence[ContactEvent]) -> datetime:
-    return max(event.time for event in events)
+async def _write(
+    tx: Transaction,
+    before: dict[ContactKey, StoredContact],
+    after: dict[ContactKey, StoredContact],
+    deleted: Collection[ContactKey],
+) -> None:
+    gone = [key for key, one in after.items() if one.snapshot.deleted]
+    was_gone = {key for key, one in before.items() if one.snapshot.deleted}
+    here = [one for one in after.values() if not one.snapshot.deleted]
+    await directory.write_contacts(tx, here)
+    await directory.delete_contacts(tx, gone)
+    await deleted_contacts.add(tx, gone)
+    # Who comes back is a new person to us: what is held of the former one goes before.
+    if back := [one.key for one in here if one.key in was_gone or one.key in deleted]:
+        await erasure.erase(tx, back)
+        await deleted_contacts.remove(tx, back)
+
+
+def _named(changes: Iterable[Change], known_lists: set[ListKey]) -> dict[ListKey, datetime]:
+    """Say which lists events name that we do not know yet, and when they do."""
+    named: dict[ListKey, datetime] = {}
+    for (workspace_id, _), change in changes:
+        list_id = change.joined or change.left
+        if list_id and (workspace_id, list_id) not in known_lists:
+            named[workspace_id, list_id] = change.at
+    return named
+
+
+async def _put_lists(
+    tx: Transaction, named: dict[ListKey, datetime], known_lists: set[ListKey]
+) -> None:
+    if not named:
+        return
+    # Only what was there before is sure to stay: this transaction may be undone.
+    there = await directory.known_lists(tx, named)
+    if len(known_lists) > _MOST_LISTS:
+        known_lists.clear()
+    known_lists |= there
+    await directory.put_lists(tx, {key: at for key, at in named.items() if key not in there})

@@ -1,110 +1,109 @@
 """membership.events: read models of memberships, timelines, refusals and counts."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.membership_events import EnrollmentRefused, MembershipEvent, MembershipMoved
-from libs.domain.calendar import to_text
-from services.api.store import runs
-from services.api.store.runs import Counts, Known
+from libs.contracts.membership_events import (
+    EnrollmentRefused,
+    MembershipChanged,
+    MembershipEvent,
+    MembershipState,
+)
+from services.api.store import counts, deleted_contacts, memberships, refusals
+from services.api.store.counts import Counts
+from services.api.store.directory import ContactKey
+from services.api.store.memberships import Known, Update
+from services.api.use_cases.erasure import impersonal_update
 
-_RUN_STATUS = {"active": "in_flow", "waiting": "in_flow", "completed": "completed"}
-_FAILURES = frozenset({"step_failed", "going_in_circles"})
+_FIRST = 1
+"""The number of a timeline's first entry."""
 
 
 async def handle_batch(
     tx: Transaction, batch: Sequence[Received[MembershipEvent]]
 ) -> list[Outgoing]:
-    """Take in what happened; counts change by what each membership was and is."""
-    moved = [one.message for one in batch if isinstance(one.message, MembershipMoved)]
-    refused = [one.message for one in batch if isinstance(one.message, EnrollmentRefused)]
-    newest = {one.membership_id: one for one in sorted(moved, key=lambda one: one.sequence)}
-    known = await runs.known(tx, newest)
-    changes = count_changes(newest, known)
-    await runs.write(
-        tx,
-        [_run(one) for one in newest.values()],
-        [_entry(one) for one in moved],
-        [_refusal(one) for one in refused],
-        [_counts(flow_id, counts) for flow_id, counts in changes.items()],
-    )
+    """Fold a batch into the read models, one statement for each table."""
+    messages = [received.message for received in batch]
+    changed = [one for one in messages if isinstance(one, MembershipChanged)]
+    refused = [one for one in messages if isinstance(one, EnrollmentRefused)]
+    gone = await deleted_contacts.among(tx, {message.contact_key for message in messages})
+    updates = updates_of(changed, await _known(tx, changed))
+    await memberships.write(tx, _without_persons(updates, gone))
+    await refusals.add(tx, _nameless(refused, gone))
+    await counts.add(tx, count_changes(updates))
     return []
 
 
-def count_changes(
-    newest: Mapping[UUID, MembershipMoved], known: Mapping[UUID, Known]
-) -> dict[UUID, Counts]:
-    """Say by how much each flow's counts change, given what was known of its memberships."""
+async def _known(tx: Transaction, changed: Sequence[MembershipChanged]) -> dict[UUID, Known]:
+    begun: set[UUID] = set()
+    continued: set[UUID] = set()
+    for one in changed:
+        begins = one.timeline and one.timeline[0].sequence == _FIRST
+        (begun if begins else continued).add(one.membership.membership_id)
+    return await memberships.known(tx, begun, continued - begun)
+
+
+def updates_of(changed: Iterable[MembershipChanged], known: Mapping[UUID, Known]) -> list[Update]:
+    """Say what each membership is now and what its timeline gained; repeats change nothing."""
+    updates: dict[UUID, Update] = {}
+    for message in changed:
+        state = message.membership
+        update = updates.get(state.membership_id)
+        before = update.state if update else known.get(state.membership_id)
+        if before is not None and not _is_newer(state, before):
+            continue
+        if update is None:
+            known_before = known.get(state.membership_id)
+            update = Update(message.workspace_id, state, [], known_before)
+            updates[state.membership_id] = update
+        if before is None or state.sequence > before.sequence:
+            update.entries.extend(message.timeline)
+        update.state = state
+    return list(updates.values())
+
+
+def _is_newer(state: MembershipState, before: MembershipState | Known) -> bool:
+    return (state.sequence, state.updated_at) > (before.sequence, before.updated_at)
+
+
+def count_changes(updates: Iterable[Update]) -> dict[UUID, Counts]:
+    """Say by how much each flow's counts change: by what each membership was and is."""
     changes: defaultdict[UUID, Counts] = defaultdict(Counts)
-    for membership_id, moved in newest.items():
-        before, counts = known.get(membership_id), changes[moved.run.flow_id]
+    for update in updates:
+        state, before = update.state, update.known
+        change = changes[state.flow_id]
         if before is None:
-            counts.entered += 1
-            entered_at = moved.run.entered_at
-            counts.last_entry_at = max(counts.last_entry_at or entered_at, entered_at)
-        elif before.sequence >= moved.sequence:
+            change.entered += 1
+            change.last_entry_at = max(change.last_entry_at or state.entered_at, state.entered_at)
+        elif before.status == state.status:
             continue
         else:
-            setattr(counts, before.status, getattr(counts, before.status) - 1)
-        status = moved.run.status.value
-        setattr(counts, status, getattr(counts, status) + 1)
-    return dict(changes)
+            _count(change, before.status, -1)
+        _count(change, state.status, 1)
+    return {flow_id: change for flow_id, change in changes.items() if change != Counts()}
 
 
-def run_status(status: str, drop_reason: str | None) -> str:
-    """Say what the run is to its readers (reference, section 14.4)."""
-    if status == "dropped":
-        return "failed" if drop_reason in _FAILURES else "exited_flow"
-    return _RUN_STATUS[status]
+def _count(counts: Counts, status: str, by: int) -> None:
+    setattr(counts, status, getattr(counts, status) + by)
 
 
-def _run(moved: MembershipMoved) -> dict[str, Any]:
-    run = moved.run
-    return {
-        "membership_id": str(moved.membership_id),
-        "workspace_id": str(moved.workspace_id),
-        "flow_id": str(run.flow_id),
-        "contact_id": str(run.contact_id),
-        "sequence": moved.sequence,
-        "status": run.status.value,
-        "run_status": run_status(run.status.value, run.drop_reason),
-        "run": run.model_dump(mode="json"),
-        # As precise as they are shown: who asks for members up to a time they read here means it.
-        "entered_at": to_text(run.entered_at),
-        "ended_at": to_text(run.ended_at) if run.ended_at else None,
-    }
+def _without_persons(updates: Sequence[Update], gone: set[ContactKey]) -> Sequence[Update]:
+    """Leave out what is said of contacts that were deleted meanwhile."""
+    if not gone:
+        return updates
+    return [
+        impersonal_update(one) if (one.workspace_id, one.state.contact_id) in gone else one
+        for one in updates
+    ]
 
 
-def _entry(moved: MembershipMoved) -> dict[str, Any]:
-    return {
-        "membership_id": str(moved.membership_id),
-        "sequence": moved.sequence,
-        "kind": moved.kind,
-        "step_id": moved.step_id,
-        "label": moved.label,
-        "occurred_at": moved.time.isoformat(),
-        "details": moved.details,
-    }
-
-
-def _refusal(refused: EnrollmentRefused) -> dict[str, Any]:
-    return {
-        "refusal_id": str(refused.id),
-        "workspace_id": str(refused.workspace_id),
-        "flow_id": str(refused.flow_id),
-        "contact_id": str(refused.contact_id),
-        "source_id": refused.source_id,
-        "entry_source": refused.entry_source,
-        "reason": refused.reason,
-        "refused_at": refused.time.isoformat(),
-    }
-
-
-def _counts(flow_id: UUID, counts: Counts) -> dict[str, Any]:
-    last = to_text(counts.last_entry_at) if counts.last_entry_at else None
-    return {**asdict(counts), "flow_id": str(flow_id), "last_entry_at": last}
+def _nameless(
+    refused: Sequence[EnrollmentRefused], gone: set[ContactKey]
+) -> list[EnrollmentRefused]:
+    return [
+        one.model_copy(update={"source_id": ""}) if one.contact_key in gone else one
+        for one in refused
+    ]

@@ -44,8 +44,8 @@ class Guards:
             return
         try:
             await self._app(scope, _limited(receive, limit), marked)
-        except Exception as error:  # noqa: BLE001  (it has been answered; here it is told)
-            _tell(error)
+        except Exception as error:  # noqa: BLE001  (it has been answered; here it is logged)
+            _log_failure(error)
 
 
 def limit_for(path: str) -> int:
@@ -58,7 +58,7 @@ def _announced(scope: Scope) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-def _tell(error: Exception) -> None:
+def _log_failure(error: Exception) -> None:
     """Log an error. Raised further it would be logged twice, and end the caller's connection."""
     if is_outage(error):
         _log.warning("request.retried", reason=repr(error))

@@ -1,7 +1,7 @@
-"""Pages: `page` and `limit` in, `pagination` out (reference, section 14.3)."""
+"""Pages: `page` and `limit` in, `pagination` out (services/api/native/README.md, "Lists")."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 
@@ -16,16 +16,12 @@ class Page:
     page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1
     limit: Annotated[int, Query(ge=1, le=100)] = 25
 
-    @property
-    def skip(self) -> int:
-        """How many rows come before it."""
-        return (self.page - 1) * self.limit
+    def query(self) -> dict[str, int]:
+        """Write it as stores take it."""
+        return {"at_most": self.limit, "skip": (self.page - 1) * self.limit}
 
-    def pagination(self, total: int) -> dict[str, int]:
-        """Describe it beside its rows."""
-        return {
-            "page": self.page,
-            "limit": self.limit,
-            "total": total,
-            "total_pages": -(-total // self.limit),
-        }
+    def listed(self, name: str, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+        """Give its rows under their name, and beside them which of how many pages it is."""
+        pages = -(-total // self.limit)
+        pagination = {"page": self.page, "limit": self.limit, "total": total, "total_pages": pages}
+        return {name: rows, "pagination": pagination}

@@ -33,7 +33,7 @@ def body_of(problem: Problem) -> dict[str, object]:
 
 
 def answer(problem: Problem) -> JSONResponse:
-    """StepResult with a problem."""
+    """Answer with a problem."""
     headers = {"Retry-After": "1"} if problem.kind == "unavailable" else None
     return JSONResponse(body_of(problem), STATUS[problem.kind], headers=headers)
 

@@ -48,7 +48,9 @@ CREATE TABLE custom_field (
     UNIQUE (workspace_id, api_name)
 );
 
--- The built-in directory: a projection of contact.events, like every other.
+-- The built-in directory: a projection of contact.events, like every other. Of a deleted contact
+-- nothing stays but that it is gone: an update that comes late must not bring it back, and what
+-- comes late of its memberships is written without what it says of the person.
 CREATE TABLE contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -60,6 +62,16 @@ CREATE TABLE contact (
     PRIMARY KEY (workspace_id, contact_id)
 );
 CREATE INDEX contact_by_email ON contact (workspace_id, lower(fields ->> 'email'));
+CREATE TABLE deleted_contact (
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    deleted_at timestamptz NOT NULL DEFAULT now(),
+    -- When what memberships and refusals say of the person is erased next; null once it is done.
+    erase_at timestamptz DEFAULT now(),
+    PRIMARY KEY (workspace_id, contact_id, deleted_at)
+) PARTITION BY RANGE (deleted_at);
+CREATE TABLE deleted_contact_default PARTITION OF deleted_contact DEFAULT;
+CREATE INDEX deleted_contact_to_erase ON deleted_contact (erase_at) WHERE erase_at IS NOT NULL;
 CREATE TABLE contact_list (
     workspace_id uuid NOT NULL,
     list_id uuid NOT NULL,
@@ -68,46 +80,93 @@ CREATE TABLE contact_list (
     PRIMARY KEY (workspace_id, list_id)
 );
 
--- Read models of memberships: what each is now, and everything that happened to it.
-CREATE TABLE run (
+-- Read models of memberships. Live ones stand in two plain tables: what each is now, and one row of
+-- its timeline per batch of walks. At its end a membership moves, whole, into one row of
+-- `ended_membership`. So what is ended is kept as long as it is wanted and goes a month at a time:
+-- dropping a partition takes memberships and timelines together and deletes no row. What is live is
+-- never dropped, however long it waits.
+CREATE TABLE membership (
     membership_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     sequence int NOT NULL,
-    status text NOT NULL,
-    run_status text NOT NULL,
-    run jsonb NOT NULL,
+    status text NOT NULL CHECK (status IN ('active', 'waiting')),
+    current_step_id text,
+    waiting_until timestamptz,
+    entry_source text NOT NULL,
+    dynamic_context json NOT NULL,
     entered_at timestamptz NOT NULL,
-    ended_at timestamptz
-);
-CREATE INDEX run_of_flow ON run (flow_id, entered_at DESC, membership_id);
+    updated_at timestamptz NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX membership_of_flow ON membership (flow_id, entered_at DESC, membership_id);
+CREATE INDEX membership_of_contact ON membership (contact_id);
+
+-- `entries` is a list, in order; `sequence` is the number of the last one. Nobody looks inside them
+-- here, so they are json (text), which costs less to write than jsonb.
 CREATE TABLE timeline (
     membership_id uuid NOT NULL,
     sequence int NOT NULL,
-    kind text NOT NULL,
-    step_id text,
-    label text,
-    occurred_at timestamptz NOT NULL,
-    details jsonb NOT NULL,
+    entries json NOT NULL,
     PRIMARY KEY (membership_id, sequence)
 );
 
--- Why a contact did not get into a flow.
+-- `timeline` holds lists of entries, one after the other: the live rows' as they were, and those of
+-- the last walk. `stored_at` is real time, as this database knows it.
+CREATE TABLE ended_membership (
+    membership_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    flow_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    sequence int NOT NULL,
+    status text NOT NULL CHECK (status IN ('completed', 'dropped')),
+    run_status text NOT NULL CHECK (run_status IN ('completed', 'failed', 'exited_flow')),
+    current_step_id text,
+    entry_source text NOT NULL,
+    dynamic_context json NOT NULL,
+    entered_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    drop_reason text,
+    updated_at timestamptz NOT NULL,
+    timeline json[] NOT NULL,
+    stored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (membership_id, stored_at)
+) PARTITION BY RANGE (stored_at);
+CREATE TABLE ended_membership_default PARTITION OF ended_membership DEFAULT;
+CREATE INDEX ended_membership_of_flow ON ended_membership (flow_id, entered_at DESC, membership_id);
+CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id);
+
+-- All of them. A list of a flow's memberships reads the indexes of both, in step, newest first.
+CREATE VIEW every_membership AS
+SELECT membership_id, workspace_id, flow_id, contact_id, sequence, status, 'in_flow' AS run_status,
+       current_step_id, waiting_until, entry_source, dynamic_context, entered_at,
+       NULL::timestamptz AS ended_at, NULL AS drop_reason, updated_at, NULL::json[] AS timeline
+  FROM membership
+ UNION ALL
+SELECT membership_id, workspace_id, flow_id, contact_id, sequence, status, run_status,
+       current_step_id, NULL, entry_source, dynamic_context, entered_at,
+       ended_at, drop_reason, updated_at, timeline
+  FROM ended_membership;
+
+-- Why a contact did not get into a flow: asked by flow as often as by contact.
 CREATE TABLE refusal (
-    refusal_id uuid PRIMARY KEY,
+    refusal_id uuid NOT NULL,
     workspace_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     source_id text NOT NULL,
     entry_source text NOT NULL,
     reason text NOT NULL,
-    refused_at timestamptz NOT NULL
-);
+    refused_at timestamptz NOT NULL,
+    stored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (refusal_id, stored_at)
+) PARTITION BY RANGE (stored_at);
+CREATE TABLE refusal_default PARTITION OF refusal DEFAULT;
 CREATE INDEX refusal_of_flow ON refusal (workspace_id, flow_id, refused_at DESC);
+CREATE INDEX refusal_of_contact ON refusal (workspace_id, contact_id, refused_at DESC);
 
 -- Counts per flow. A batch adds one row per flow; a loop folds them. No row is updated by every
--- enrollment.
+-- enrollment. They count all there ever were, also those that are no longer kept.
 CREATE TABLE flow_count (
     flow_id uuid PRIMARY KEY,
     entered bigint NOT NULL,

@@ -1,1 +1,1 @@
-"""The native dialect: seed 003, `/v1/email-flows` and what it leans on."""
+"""The native dialect: `/v1/email-flows` and what it leans on. README.md says what it promises."""

@@ -37,7 +37,7 @@ class _Body(BaseModel):
 
 
 class ContactFields(_Body):
-    """Standard fields of a contact, in snake_case (reference, section 10.1)."""
+    """Standard fields of a contact, in snake_case (README.md)."""
 
     email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     phone: Annotated[str, Field(max_length=50)] | None = None
@@ -65,7 +65,7 @@ class ContactFields(_Body):
         return {_camel(name): value for name, value in sent.items()}
 
 
-class CreateContact(ContactFields):
+class ContactDraft(ContactFields):
     """A contact to create; it needs an e-mail address or a phone number."""
 
     contact_id: UUID | None = None
@@ -79,29 +79,29 @@ class CreateContact(ContactFields):
         return self
 
 
-class CreateContacts(_Body):
+class ContactDrafts(_Body):
     """Contacts to create, each accepted or rejected by itself: a wrong one spoils no other."""
 
-    items: Annotated[list[SkipValidation[CreateContact]], Field(min_length=1, max_length=25)]
+    items: Annotated[list[SkipValidation[ContactDraft]], Field(min_length=1, max_length=25)]
 
 
-class UpdateContact(ContactFields):
+class ContactPatch(ContactFields):
     """Fields to set; null empties one."""
 
     custom_fields: dict[str, Scalar] = {}
 
 
-class CreateList(_Body):
+class ListDraft(_Body):
     """A static list; its id may be the caller's own."""
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
     list_id: UUID | None = None
 
 
-class CreateCustomField(_Body):
+class CustomFieldDraft(_Body):
     """A custom field of contacts. Without an API name it gets one from its name.
 
-    `text` is what rules call `string`; both words are taken.
+    `text` is what rules call `string`; both words are accepted.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
@@ -122,15 +122,15 @@ class CreateCustomField(_Body):
 
 @router.post("/v1/contacts")
 async def create_contacts(
-    app_context: ContextParam, workspace: Workspace, body: CreateContacts
+    app_context: ContextParam, workspace: Workspace, body: ContactDrafts
 ) -> Json:
     """Create contacts, by publishing that they came into being."""
     read = [_read_item(sent) for sent in body.items]
-    good = [one for one in read if isinstance(one, CreateContact)]
+    good = [one for one in read if isinstance(one, ContactDraft)]
     new = [NewContact(one.contact_id, one.standard(), one.custom_fields) for one in good]
     created = iter(await contacts.create(app_context, workspace, new))
     results = [
-        _result(index, sent, next(created) if isinstance(one, CreateContact) else one)
+        _result(index, sent, next(created) if isinstance(one, ContactDraft) else one)
         for index, (sent, one) in enumerate(zip(body.items, read, strict=True))
     ]
     accepted = sum(one["status"] == "accepted" for one in results)
@@ -145,7 +145,7 @@ async def read_contact(app_context: ContextParam, workspace: Workspace, contact_
 
 @router.patch("/v1/contacts/{contact_id}")
 async def update_contact(
-    app_context: ContextParam, workspace: Workspace, contact_id: UUID, body: UpdateContact
+    app_context: ContextParam, workspace: Workspace, contact_id: UUID, body: ContactPatch
 ) -> Json:
     """Set fields of a contact."""
     data = Fields(fields=body.standard(), custom_fields=body.custom_fields)
@@ -155,13 +155,13 @@ async def update_contact(
 
 @router.delete("/v1/contacts/{contact_id}", status_code=202)
 async def delete_contact(app_context: ContextParam, workspace: Workspace, contact_id: UUID) -> Json:
-    """Delete a contact; its runs end."""
+    """Delete a contact; its memberships end, and what is held of the person is erased."""
     await contacts.delete(app_context, workspace, contact_id)
     return {"contact_id": str(contact_id), "deleted": True}
 
 
 @router.post("/v1/lists", status_code=201)
-async def create_list(app_context: ContextParam, workspace: Workspace, body: CreateList) -> Json:
+async def create_list(app_context: ContextParam, workspace: Workspace, body: ListDraft) -> Json:
     """Create a static list, or name one that only events have named so far by its id.
 
     A list with this id that has a name already stays as it is; the answer shows it.
@@ -200,7 +200,7 @@ async def take_off_list(
 
 @router.post("/v1/custom-fields", status_code=201)
 async def create_custom_field(
-    app_context: ContextParam, workspace: Workspace, body: CreateCustomField
+    app_context: ContextParam, workspace: Workspace, body: CustomFieldDraft
 ) -> Json:
     """Define a custom field."""
     field_id, definition = uuid4(), body.definition()
@@ -222,10 +222,10 @@ async def list_custom_fields(app_context: ContextParam, workspace: Workspace) ->
     return {"custom_fields": [serializers.custom_field(one) for one in found]}
 
 
-def _read_item(sent: Any) -> CreateContact | Problem:
+def _read_item(sent: Any) -> ContactDraft | Problem:
     """Read one contact to create, or say what is wrong with it."""
     try:
-        return CreateContact.model_validate(sent)
+        return ContactDraft.model_validate(sent)
     except ValidationError as error:
         return problem_of(error, sent)
 
@@ -234,7 +234,7 @@ def _result(index: int, sent: Any, outcome: UUID | Problem) -> Json:
     accepted = isinstance(outcome, UUID)
     result: Json = {
         "index": index,
-        "client_item_id": _told_id(sent),
+        "client_item_id": _client_item_id(sent),
         "status": "accepted" if accepted else "rejected",
         "contact_id": str(outcome) if accepted else None,
         "error": None,
@@ -245,10 +245,10 @@ def _result(index: int, sent: Any, outcome: UUID | Problem) -> Json:
     return result
 
 
-def _told_id(sent: Any) -> str | None:
+def _client_item_id(sent: Any) -> str | None:
     """Give the caller's own id of an item, even of one that cannot be read."""
-    told = sent.get("client_item_id") if isinstance(sent, dict) else None
-    return told if isinstance(told, str) else None
+    own_id = sent.get("client_item_id") if isinstance(sent, dict) else None
+    return own_id if isinstance(own_id, str) else None
 
 
 def _camel(name: str) -> str:

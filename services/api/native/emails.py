@@ -27,11 +27,8 @@ async def list_emails(
     app_context: ContextParam, workspace: Workspace, page: Annotated[Page, Depends()]
 ) -> Json:
     """List mails, newest first."""
-    found, total = await store.page(app_context.pool, workspace, page.limit, page.skip)
-    return {
-        "emails": [serializers.email(one) for one in found],
-        "pagination": page.pagination(total),
-    }
+    found, total = await store.page(app_context.pool, workspace_id=workspace, **page.query())
+    return page.listed("emails", [serializers.email(one) for one in found], total)
 
 
 @router.get("/{email_id}")

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from libs.domain.flow import AnyStep
 from services.api.http.keys import ContextParam, Workspace
-from services.api.native.flows import shown
+from services.api.native.flows import with_counts
 from services.api.use_cases import flow_steps, flows
+from services.api.use_cases.content import read_body
 from services.api.use_cases.flow_steps import Placement
 
 router = APIRouter(prefix="/v1/email-flows/{flow_id}/steps", tags=["flows"])
@@ -70,7 +71,7 @@ async def put_steps(
     app_context: ContextParam, workspace: Workspace, flow_id: UUID, _body: Steps, request: Request
 ) -> Json:
     """Replace all steps."""
-    return await shown(
+    return await with_counts(
         app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
     )
 
@@ -84,14 +85,15 @@ async def insert(
     request: Request,
 ) -> Json:
     """Insert a step; edges are not rewritten."""
-    step = (await request.json())["step"]
+    sent = await request.json()
+    read_body(InsertStep, sent)
     flow = await flow_steps.edit(
         app_context,
         workspace,
         flow_id,
-        lambda steps: flow_steps.inserted(steps, step, body.placement),
+        lambda steps: flow_steps.inserted(steps, sent["step"], body.placement),
     )
-    return await shown(app_context, flow)
+    return await with_counts(app_context, flow)
 
 
 @router.patch("/{step_id:path}")
@@ -102,7 +104,7 @@ async def patch(
     flow = await flow_steps.edit(
         app_context, workspace, flow_id, lambda steps: flow_steps.merged(steps, step_id, body.step)
     )
-    return await shown(app_context, flow)
+    return await with_counts(app_context, flow)
 
 
 @router.delete("/{step_id:path}")
@@ -125,4 +127,4 @@ async def delete(
     flow = await flow_steps.edit(
         app_context, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
     )
-    return await shown(app_context, flow)
+    return await with_counts(app_context, flow)

@@ -11,8 +11,8 @@ from libs.domain.flow import AnyTrigger, FlowContent
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
+from services.api.store import counts
 from services.api.store import flows as store
-from services.api.store import runs
 from services.api.store.flows import StoredFlow
 from services.api.use_cases import flows, lifecycle
 from services.api.use_cases.app_context import AppContext
@@ -30,10 +30,10 @@ class Triggers(BaseModel):
     triggers: list[AnyTrigger]
 
 
-async def shown(app_context: AppContext, flow: StoredFlow) -> Json:
+async def with_counts(app_context: AppContext, flow: StoredFlow) -> Json:
     """Write a flow with its counts."""
-    counts = await runs.counts(app_context.pool, [flow.flow_id])
-    return serializers.flow(flow, counts.get(flow.flow_id))
+    counted = await counts.read(app_context.pool, [flow.flow_id])
+    return serializers.flow(flow, counted.get(flow.flow_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,13 @@ class FlowFilter:
     sort_order: Literal["asc", "desc"] = "desc"
     search: Annotated[str | None, Query(max_length=200)] = None
 
-    def statuses(self) -> list[str]:
+    def query(self) -> Json:
+        """Write it as the store takes it."""
+        descending = self.sort_order == "desc"
+        asked = {"search": self.search, "sort_by": self.sort_by, "descending": descending}
+        return {"statuses": self._statuses(), **asked}
+
+    def _statuses(self) -> list[str]:
         """Say which statuses to list: archived flows are hidden unless they are asked for."""
         wanted = {self.status} if self.status != "any" else set(_STATUSES)
         if self.archived is True:
@@ -61,7 +67,7 @@ async def create(
     app_context: ContextParam, workspace: Workspace, _body: FlowContent, request: Request
 ) -> Json:
     """Create a draft."""
-    return await shown(
+    return await with_counts(
         app_context, await flows.create(app_context, workspace, await request.json())
     )
 
@@ -77,30 +83,24 @@ async def list_flows(
     found, total = await store.page(
         app_context.pool,
         workspace_id=workspace,
-        statuses=wanted.statuses(),
-        search=wanted.search,
-        sort_by=wanted.sort_by,
-        descending=wanted.sort_order == "desc",
-        at_most=page.limit,
-        skip=page.skip,
+        **wanted.query(),
+        **page.query(),
     )
-    counts = await runs.counts(app_context.pool, [flow.flow_id for flow in found])
-    return {
-        "flows": [serializers.flow(flow, counts.get(flow.flow_id)) for flow in found],
-        "pagination": page.pagination(total),
-    }
+    counted = await counts.read(app_context.pool, [flow.flow_id for flow in found])
+    listed = [serializers.flow(flow, counted.get(flow.flow_id)) for flow in found]
+    return page.listed("flows", listed, total)
 
 
 @router.get("/{flow_id}")
 async def read(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Give one flow."""
-    return await shown(app_context, await flows.read(app_context, workspace, flow_id))
+    return await with_counts(app_context, await flows.read(app_context, workspace, flow_id))
 
 
 @router.patch("/{flow_id}")
 async def patch(app_context: ContextParam, workspace: Workspace, flow_id: UUID, body: Json) -> Json:
     """Change some fields of a flow."""
-    return await shown(app_context, await flows.patch(app_context, workspace, flow_id, body))
+    return await with_counts(app_context, await flows.patch(app_context, workspace, flow_id, body))
 
 
 @router.delete("/{flow_id}")
@@ -119,7 +119,7 @@ async def put_triggers(
     request: Request,
 ) -> Json:
     """Replace all triggers."""
-    return await shown(
+    return await with_counts(
         app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
     )
 
@@ -127,16 +127,16 @@ async def put_triggers(
 @router.post("/{flow_id}/activate")
 async def activate(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Let a complete flow enroll and move contacts."""
-    return await shown(app_context, await lifecycle.activate(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.activate(app_context, workspace, flow_id))
 
 
 @router.post("/{flow_id}/pause")
 async def pause(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """Stop new work without dropping anyone."""
-    return await shown(app_context, await lifecycle.pause(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.pause(app_context, workspace, flow_id))
 
 
 @router.post("/{flow_id}/archive")
 async def archive(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
     """End a flow that is not active, for good."""
-    return await shown(app_context, await lifecycle.archive(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.archive(app_context, workspace, flow_id))

@@ -1,14 +1,15 @@
-"""How things look in the native dialect: key order and formats as documented (seed 003)."""
+"""How things look in the native dialect: key order and formats as documented (README.md)."""
 
 from datetime import datetime
 from typing import Any
 
-from libs.contracts.membership_events import Run
+from libs.contracts.membership_events import MembershipState, TimelineEntry
 from libs.domain.calendar import to_text
+from services.api.store.counts import Counts
 from services.api.store.directory import StoredContact
 from services.api.store.emails import StoredEmail
 from services.api.store.flows import StoredFlow
-from services.api.store.runs import Counts, Entry, Member
+from services.api.store.memberships import StoredMembership
 
 _CONTACT_KEYS = {
     "email": "email",
@@ -54,51 +55,48 @@ def flow(stored: StoredFlow, counts: Counts | None = None) -> dict[str, Any]:
     }
 
 
-def membership(run: Run) -> dict[str, Any]:
+def membership(state: MembershipState) -> dict[str, Any]:
     """Write a membership."""
-    completed = run.status == "completed"
+    completed = state.status == "completed"
     return {
-        "membership_id": str(run.membership_id),
-        "flow_id": str(run.flow_id),
-        "contact_id": str(run.contact_id),
-        "status": run.status,
-        "current_step_id": run.current_step_id,
-        "waiting_until": instant(run.waiting_until),
-        "entry_source": run.entry_source,
-        "entered_at": instant(run.entered_at),
-        "completed_at": instant(run.ended_at) if completed else None,
-        "dropped_at": None if completed else instant(run.ended_at),
-        "drop_reason": run.drop_reason,
-        "updated_at": instant(run.updated_at),
+        "membership_id": str(state.membership_id),
+        "flow_id": str(state.flow_id),
+        "contact_id": str(state.contact_id),
+        "status": state.status,
+        "current_step_id": state.current_step_id,
+        "waiting_until": instant(state.waiting_until),
+        "entry_source": state.entry_source,
+        "entered_at": instant(state.entered_at),
+        "completed_at": instant(state.ended_at) if completed else None,
+        "dropped_at": None if completed else instant(state.ended_at),
+        "drop_reason": state.drop_reason,
+        "updated_at": instant(state.updated_at),
     }
 
 
-def member(found: Member, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def member(found: StoredMembership, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Write a membership with its contact and the steps it executed."""
-    run = Run.model_validate(found.run)
-    return membership(run) | {
+    state = found.state
+    return membership(state) | {
         "run_status": found.run_status,
-        "contact": {"contact_id": str(run.contact_id)}
+        "contact": {"contact_id": str(state.contact_id)}
         | {key: found.contact.get(name) for key, name in _CONTACT_KEYS.items()},
-        "current_step": _step(run.current_step_id, steps) if run.current_step_id else None,
-        "exited_at": instant(run.ended_at),
+        "current_step": _step(state.current_step_id, steps) if state.current_step_id else None,
+        "exited_at": instant(state.ended_at),
         "executed_steps": [
             _step(entry.step_id, steps)
-            | {
-                "executed_at": instant(entry.occurred_at),
-                "outcome": entry.details.get("outcome"),
-            }
+            | {"executed_at": instant(entry.at), "outcome": entry.details.get("outcome")}
             for entry in found.timeline
             if entry.kind == "step_executed"
         ],
     }
 
 
-def run_details(found: Member, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Write a whole run, with its timeline, oldest first."""
+def member_details(found: StoredMembership, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Write all of a membership, with its timeline, oldest first."""
     return member(found, steps) | {
         "failure": _failure(found.timeline),
-        "dynamic_context": found.run["dynamic_context"],
+        "dynamic_context": found.state.dynamic_context,
         "timeline": [_entry(entry) for entry in found.timeline],
     }
 
@@ -108,24 +106,24 @@ def _step(step_id: str | None, steps: dict[str, dict[str, Any]]) -> dict[str, An
     return {"step_id": step_id, "type": step.get("type"), "label": step.get("label")}
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: TimelineEntry) -> dict[str, Any]:
     return {
         "sequence": entry.sequence,
         "type": entry.kind,
         "step_id": entry.step_id,
         "label": entry.label,
-        "occurred_at": instant(entry.occurred_at),
+        "occurred_at": instant(entry.at),
         "details": entry.details,
     }
 
 
-def _failure(timeline: list[Entry]) -> dict[str, Any] | None:
+def _failure(timeline: list[TimelineEntry]) -> dict[str, Any] | None:
     failed = [entry for entry in timeline if entry.kind == "step_failed"]
     if not failed:
         return None
     last = failed[-1]
     reason = last.details.get("reason")
-    at = instant(last.occurred_at)
+    at = instant(last.at)
     return {"step_id": last.step_id, "code": "step_failed", "message": reason, "at": at}
 
 
@@ -154,7 +152,7 @@ def contact_list(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def custom_field(stored: dict[str, Any]) -> dict[str, Any]:
-    """Write a custom field; what rules call `string` is `text` here (reference, section 14.7)."""
+    """Write a custom field; what rules call `string` is `text` here (README.md)."""
     return {
         "custom_field_id": str(stored["custom_field_id"]),
         "name": stored["name"],
@@ -166,11 +164,24 @@ def custom_field(stored: dict[str, Any]) -> dict[str, Any]:
 
 def contact(stored: StoredContact) -> dict[str, Any]:
     """Write a contact: standard fields by their camelCase key, custom ones by api name."""
+    known = stored.snapshot
     return {
-        "contact_id": str(stored.contact_id),
-        "fields": stored.fields,
-        "custom_fields": stored.custom_fields,
-        "list_ids": [str(list_id) for list_id in stored.lists],
+        "contact_id": str(known.contact_id),
+        "fields": known.fields,
+        "custom_fields": known.custom_fields,
+        "list_ids": sorted(map(str, known.lists)),
         "created_at": instant(stored.created_at),
         "updated_at": instant(stored.updated_at),
+    }
+
+
+def refusal(stored: dict[str, Any]) -> dict[str, Any]:
+    """Write why a contact did not get into a flow."""
+    return {
+        "flow_id": str(stored["flow_id"]),
+        "contact_id": str(stored["contact_id"]),
+        "reason": stored["reason"],
+        "entry_source": stored["entry_source"],
+        "source_id": stored["source_id"],
+        "refused_at": instant(stored["refused_at"]),
     }

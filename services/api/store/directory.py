@@ -1,67 +1,82 @@
 """The built-in directory: contacts, static lists, custom fields."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from libs.chassis.postgres.pool import Pool, Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.calendar import to_text
-from libs.domain.contact import CustomField, FieldType, Scalar
+from libs.domain.contact import ContactSnapshot, CustomField, FieldType
 
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
+ListKey = tuple[UUID, UUID]
+"""Workspace and list."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StoredContact:
-    """A contact as the directory knows it."""
+    """A contact as the directory knows it, and when it came to be known and last changed."""
 
     workspace_id: UUID
-    contact_id: UUID
+    snapshot: ContactSnapshot
     created_at: datetime
     updated_at: datetime
-    fields: dict[str, Scalar] = field(default_factory=dict)
-    custom_fields: dict[str, Scalar] = field(default_factory=dict)
-    lists: list[UUID] = field(default_factory=list)
+
+    @property
+    def key(self) -> ContactKey:
+        """Workspace and contact."""
+        return self.workspace_id, self.snapshot.contact_id
+
+
+def columns_of(contacts: Iterable[ContactKey]) -> dict[str, list[UUID]]:
+    """Give the keys of contacts as two columns."""
+    keys = list(contacts)
+    return {
+        "workspace_ids": [workspace_id for workspace_id, _ in keys],
+        "contact_ids": [contact_id for _, contact_id in keys],
+    }
 
 
 async def read_contacts(tx: Reads, keys: Iterable[ContactKey]) -> dict[ContactKey, StoredContact]:
-    """Read contacts; unknown ones are left out."""
-    wanted = list(keys)
-    rows = queries.read_contacts(
-        tx,
-        workspace_ids=[workspace_id for workspace_id, _ in wanted],
-        contact_ids=[contact_id for _, contact_id in wanted],
+    """Read contacts; unknown ones and those that are gone are left out."""
+    rows = queries.read_contacts(tx, **columns_of(keys))
+    found = [_contact(row) async for row in rows]
+    return {contact.key: contact for contact in found}
+
+
+def _contact(row: Any) -> StoredContact:
+    snapshot = ContactSnapshot(
+        row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
     )
-    found = [StoredContact(**row) async for row in rows]
-    return {(contact.workspace_id, contact.contact_id): contact for contact in found}
+    return StoredContact(row["workspace_id"], snapshot, row["created_at"], row["updated_at"])
 
 
-async def write_contacts(
-    tx: Transaction, contacts: Iterable[StoredContact], gone: Sequence[ContactKey]
-) -> None:
-    """Write contacts as they are now, and forget those that are gone."""
-    if rows := [_row(contact) for contact in contacts]:
-        await queries.write_contacts(tx, rows=rows)
-    if gone:
-        workspace_ids, contact_ids = zip(*gone, strict=True)
-        await queries.forget_contacts(tx, workspace_ids=workspace_ids, contact_ids=contact_ids)
+async def write_contacts(tx: Transaction, contacts: Sequence[StoredContact]) -> None:
+    """Write contacts as they are now."""
+    if contacts:
+        snapshots = [one.snapshot for one in contacts]
+        await queries.write_contacts(
+            tx,
+            **columns_of(one.key for one in contacts),
+            fields=[to_json(one.fields).decode() for one in snapshots],
+            custom_fields=[to_json(one.custom_fields).decode() for one in snapshots],
+            # An array of arrays would have to be a rectangle.
+            lists=[f"{{{','.join(sorted(map(str, one.lists)))}}}" for one in snapshots],
+            created_ats=[one.created_at for one in contacts],
+            updated_ats=[one.updated_at for one in contacts],
+        )
 
 
-def _row(contact: StoredContact) -> dict[str, Any]:
-    return {
-        "workspace_id": str(contact.workspace_id),
-        "contact_id": str(contact.contact_id),
-        "fields": contact.fields,
-        "custom_fields": contact.custom_fields,
-        "lists": [str(list_id) for list_id in contact.lists],
-        "created_at": to_text(contact.created_at),
-        "updated_at": to_text(contact.updated_at),
-    }
+async def delete_contacts(tx: Transaction, keys: Sequence[ContactKey]) -> None:
+    """Delete contacts."""
+    if keys:
+        await queries.delete_contacts(tx, **columns_of(keys))
 
 
 async def by_emails(pool: Pool, workspace_id: UUID, emails: Iterable[str]) -> dict[str, UUID]:
@@ -71,14 +86,22 @@ async def by_emails(pool: Pool, workspace_id: UUID, emails: Iterable[str]) -> di
     return {row["email"]: row["contact_id"] async for row in rows}
 
 
-async def put_lists(
-    tx: Transaction, lists: Iterable[tuple[UUID, UUID, str]], now: datetime
-) -> None:
-    """See that lists exist, given as workspace, list and name."""
-    if wanted := list(lists):
-        workspace_ids, list_ids, names = zip(*wanted, strict=True)
+async def known_lists(tx: Transaction, lists: Collection[ListKey]) -> set[ListKey]:
+    """Say which of these lists exist."""
+    rows = queries.known_lists(
+        tx, workspace_ids=[one for one, _ in lists], list_ids=[one for _, one in lists]
+    )
+    return {(row["workspace_id"], row["list_id"]) async for row in rows}
+
+
+async def put_lists(tx: Transaction, named: Mapping[ListKey, datetime]) -> None:
+    """See that lists exist that only events have named so far, and when they did."""
+    if named:
         await queries.put_lists(
-            tx, workspace_ids=workspace_ids, list_ids=list_ids, names=names, now=now
+            tx,
+            workspace_ids=[one for one, _ in named],
+            list_ids=[one for _, one in named],
+            named_ats=list(named.values()),
         )
 
 

@@ -6,22 +6,25 @@ SELECT contact.*
            AS pair (workspace_id, contact_id)) AS wanted
  USING (workspace_id, contact_id);
 
--- name: write_contacts(rows)!
+-- name: write_contacts(workspace_ids, contact_ids, fields, custom_fields, lists, created_ats, updated_ats)!
 -- Write contacts as they are now.
-INSERT INTO contact AS mine (
+INSERT INTO contact (
        workspace_id, contact_id, fields, custom_fields, lists, created_at, updated_at)
-SELECT workspace_id, contact_id, fields, custom_fields, lists, created_at, updated_at
-  FROM jsonb_to_recordset(:rows::jsonb) AS written (
-       workspace_id uuid, contact_id uuid, fields jsonb, custom_fields jsonb, lists uuid[],
-       created_at timestamptz, updated_at timestamptz)
+SELECT workspace_id, contact_id, fields::jsonb, custom_fields::jsonb, lists::uuid[],
+       date_trunc('milliseconds', created_at), date_trunc('milliseconds', updated_at)
+  FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[], :fields::text[],
+              :custom_fields::text[], :lists::text[], :created_ats::timestamptz[],
+              :updated_ats::timestamptz[])
+       AS written (workspace_id, contact_id, fields, custom_fields, lists, created_at, updated_at)
     ON CONFLICT (workspace_id, contact_id) DO UPDATE
    SET fields = EXCLUDED.fields,
        custom_fields = EXCLUDED.custom_fields,
        lists = EXCLUDED.lists,
+       created_at = EXCLUDED.created_at,
        updated_at = EXCLUDED.updated_at;
 
--- name: forget_contacts(workspace_ids, contact_ids)!
--- Forget contacts that are gone.
+-- name: delete_contacts(workspace_ids, contact_ids)!
+-- Delete contacts that are gone.
 DELETE FROM contact
  USING unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS gone (workspace_id, contact_id)
  WHERE contact.workspace_id = gone.workspace_id AND contact.contact_id = gone.contact_id;
@@ -32,12 +35,19 @@ SELECT contact_id, lower(fields ->> 'email') AS email
   FROM contact
  WHERE workspace_id = :workspace_id AND lower(fields ->> 'email') = ANY (:emails::text[]);
 
--- name: put_lists(workspace_ids, list_ids, names, now)!
--- See that lists exist; one that does keeps its name.
+-- name: known_lists(workspace_ids, list_ids)
+-- Which of these lists exist.
+SELECT workspace_id, list_id
+  FROM contact_list
+  JOIN unnest(:workspace_ids::uuid[], :list_ids::uuid[]) AS wanted (workspace_id, list_id)
+ USING (workspace_id, list_id);
+
+-- name: put_lists(workspace_ids, list_ids, named_ats)!
+-- See that lists exist that only events have named so far; each is called after its id.
 INSERT INTO contact_list (workspace_id, list_id, name, created_at)
-SELECT DISTINCT ON (workspace_id, list_id) workspace_id, list_id, name, :now::timestamptz
-  FROM unnest(:workspace_ids::uuid[], :list_ids::uuid[], :names::text[])
-       AS wanted (workspace_id, list_id, name)
+SELECT workspace_id, list_id, list_id::text, named_at
+  FROM unnest(:workspace_ids::uuid[], :list_ids::uuid[], :named_ats::timestamptz[])
+       AS named (workspace_id, list_id, named_at)
     ON CONFLICT DO NOTHING;
 
 -- name: name_list(workspace_id, list_id, name, now)^

@@ -1,7 +1,7 @@
 """Mails, as drafts and approved."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -39,13 +39,13 @@ async def add(
 async def read(pool: Pool, workspace_id: UUID, email_id: UUID) -> StoredEmail | None:
     """Read a mail."""
     row = await queries.read(pool, workspace_id=workspace_id, email_id=email_id)
-    return StoredEmail(**row) if row else None
+    return _email(row) if row else None
 
 
 async def lock(tx: Transaction, workspace_id: UUID, email_id: UUID) -> StoredEmail | None:
     """Read a mail and keep others from changing it until the end of the transaction."""
     row = await queries.lock(tx, workspace_id=workspace_id, email_id=email_id)
-    return StoredEmail(**row) if row else None
+    return _email(row) if row else None
 
 
 async def change(
@@ -61,18 +61,13 @@ async def change(
         approved_at=now if status == "approved" else None,
         now=now,
     )
-    return StoredEmail(**row)
+    return _email(row)
 
 
-async def page(
-    pool: Pool, workspace_id: UUID, at_most: int, skip: int
-) -> tuple[list[StoredEmail], int]:
+async def page(pool: Pool, **query: Any) -> tuple[list[StoredEmail], int]:
     """Give one page of mails, and how many there are."""
-    query = {"workspace_id": workspace_id, "at_most": at_most, "skip": skip}
-    rows, total = await read_page(queries.page, pool, query)
-    for row in rows:
-        del row["total"]
-    return [StoredEmail(**row) for row in rows], total
+    rows, total = await read_page(queries.page, pool, "email_id", query)
+    return [_email(row) for row in rows], total
 
 
 async def statuses(
@@ -84,3 +79,7 @@ async def statuses(
     """
     rows = queries.statuses(tx, workspace_id=workspace_id, email_ids=list(email_ids))
     return {row["email_id"]: row["status"] async for row in rows}
+
+
+def _email(row: Any) -> StoredEmail:
+    return StoredEmail(**{field.name: row[field.name] for field in fields(StoredEmail)})

@@ -24,11 +24,17 @@ RETURNING *;
 
 -- name: page(workspace_id, at_most, skip)
 -- Mails of a workspace, newest first, each with how many there are in all.
-SELECT email.*, count(*) OVER () AS total
-  FROM email
- WHERE workspace_id = :workspace_id
- ORDER BY created_at DESC, email_id
- LIMIT :at_most::int OFFSET :skip::int;
+WITH found AS NOT MATERIALIZED (
+    SELECT * FROM email WHERE workspace_id = :workspace_id
+), page AS (
+    SELECT * FROM found
+     ORDER BY created_at DESC, email_id
+     LIMIT :at_most::int OFFSET :skip::int
+)
+SELECT page.*, total
+  FROM (SELECT count(*) AS total FROM found) AS counted
+  LEFT JOIN page ON true
+ ORDER BY created_at DESC, email_id;
 
 -- name: statuses(workspace_id, email_ids)
 -- Whether these mails are approved; nobody may change that while we look.

@@ -1,6 +1,5 @@
 """Flows, as their users wrote them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,14 +29,13 @@ class StoredFlow:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a flow: content, status, and whether others hear of it."""
+    """What becomes of a flow: content and status, where they change, and whether others hear."""
 
-    content: Content
-    status: FlowStatus
-    published: bool
-    now: datetime
+    content: Content | None = None
+    status: FlowStatus | None = None
+    published: bool = False
 
 
 async def add(
@@ -67,33 +65,34 @@ async def lock(tx: Transaction, workspace_id: UUID, flow_id: UUID) -> StoredFlow
     return _flow(row) if row else None
 
 
-async def change(tx: Transaction, flow: StoredFlow, change: Change) -> StoredFlow:
+async def change(tx: Transaction, flow: StoredFlow, change: Change, now: datetime) -> StoredFlow:
     """Make the next version of a flow."""
-    archiving = change.status is FlowStatus.ARCHIVED
+    content, status = change.content or flow.content, change.status or flow.status
+    archived_at = now if status is FlowStatus.ARCHIVED else None
     row = await queries.change(
         tx,
         workspace_id=flow.workspace_id,
         flow_id=flow.flow_id,
-        name=change.content["name"],
-        content=change.content,
-        status=change.status.value,
+        name=content["name"],
+        content=content,
+        status=status.value,
         published=change.published,
-        archived_at=flow.archived_at or (change.now if archiving else None),
-        now=change.now,
+        archived_at=flow.archived_at or archived_at,
+        now=now,
     )
     return _flow(row)
 
 
 async def page(pool: Pool, **query: Any) -> tuple[list[StoredFlow], int]:
     """Give one page of flows, and how many there are."""
-    rows, total = await read_page(queries.page, pool, query)
+    rows, total = await read_page(queries.page, pool, "flow_id", query)
     return [_flow(row) for row in rows], total
 
 
-async def naming_email(tx: Transaction, workspace_id: UUID, email_id: UUID) -> Sequence[UUID]:
-    """Name the active flows that send a mail."""
-    rows = queries.naming_email(tx, workspace_id=workspace_id, email_id=str(email_id))
-    return [row["flow_id"] async for row in rows]
+async def active_naming(tx: Transaction, workspace_id: UUID, some_id: UUID) -> list[StoredFlow]:
+    """Give the active flows in whose content an id stands, wherever and as whatever."""
+    rows = queries.active_naming(tx, workspace_id=workspace_id, some_id=str(some_id))
+    return [_flow(row) async for row in rows]
 
 
 def _flow(row: Any) -> StoredFlow:

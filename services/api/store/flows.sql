@@ -29,25 +29,29 @@ RETURNING *;
 
 -- name: page(workspace_id, statuses, search, sort_by, descending, at_most, skip)
 -- Flows of a workspace, one page of them, each with how many there are in all.
-SELECT flow.*, count(*) OVER () AS total
-  FROM flow
- WHERE workspace_id = :workspace_id
-   AND status = ANY (:statuses::text[])
-   AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0
-        OR strpos(lower(content ->> 'description'), lower(:search)) > 0)
- ORDER BY CASE WHEN :sort_by = 'name' AND NOT :descending THEN lower(name) END,
-          CASE WHEN :sort_by = 'name' AND :descending THEN lower(name) END DESC,
-          CASE WHEN :sort_by = 'created_at' AND NOT :descending THEN created_at
-               WHEN :sort_by = 'updated_at' AND NOT :descending THEN updated_at END,
-          CASE WHEN :sort_by = 'created_at' AND :descending THEN created_at
-               WHEN :sort_by = 'updated_at' AND :descending THEN updated_at END DESC,
-          flow_id
- LIMIT :at_most::int OFFSET :skip::int;
+WITH found AS (
+    SELECT *, row_number() OVER (
+           ORDER BY CASE WHEN :sort_by = 'name' AND NOT :descending THEN lower(name) END,
+                    CASE WHEN :sort_by = 'name' AND :descending THEN lower(name) END DESC,
+                    CASE WHEN :sort_by = 'created_at' AND NOT :descending THEN created_at
+                         WHEN :sort_by = 'updated_at' AND NOT :descending THEN updated_at END,
+                    CASE WHEN :sort_by = 'created_at' AND :descending THEN created_at
+                         WHEN :sort_by = 'updated_at' AND :descending THEN updated_at END DESC,
+                    flow_id) AS place
+      FROM flow
+     WHERE workspace_id = :workspace_id
+       AND status = ANY (:statuses::text[])
+       AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0
+            OR strpos(lower(content ->> 'description'), lower(:search)) > 0)
+)
+SELECT found.*, total
+  FROM (SELECT count(*) AS total FROM found) AS counted
+  LEFT JOIN found ON place > :skip::int AND place <= :skip + :at_most::int
+ ORDER BY place;
 
--- name: naming_email(workspace_id, email_id)
--- Active flows with a step that sends this mail.
-SELECT flow_id FROM flow
+-- name: active_naming(workspace_id, some_id)
+-- Active flows in whose content an id stands, wherever.
+SELECT * FROM flow
  WHERE workspace_id = :workspace_id
    AND status = 'active'
-   AND EXISTS (SELECT FROM json_array_elements(content -> 'steps') AS step
-                WHERE step ->> 'email_id' = :email_id);
+   AND strpos(content::text, :some_id::text) > 0;

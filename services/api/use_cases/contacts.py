@@ -120,7 +120,7 @@ async def update(
 
 
 async def delete(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> None:
-    """Delete a contact; its runs end.
+    """Delete a contact; its memberships end, and what is held of the person is erased.
 
     Raises:
         Problem: If there is no such contact, or Kafka cannot be reached.
@@ -164,7 +164,7 @@ async def _change_list(
     if list_id not in {one["list_id"] for one in lists}:
         raise Problem("not_found", "list_not_found", "List not found")
     contact = await read(app_context, workspace_id, contact_id)
-    if (list_id in contact.lists) is on:
+    if (list_id in contact.snapshot.lists) is on:
         return
     kind = ListContactAdded if on else ListContactRemoved
     envelope = _envelope(app_context, workspace_id, contact_id)
@@ -172,7 +172,7 @@ async def _change_list(
 
     async def shown() -> bool:
         contact = await _found(app_context, workspace_id, contact_id)
-        return contact is None or (list_id in contact.lists) is on
+        return contact is None or (list_id in contact.snapshot.lists) is on
 
     await _until(app_context, shown)
 
@@ -187,8 +187,8 @@ async def _found(
 def _holds(contact: StoredContact, data: Fields) -> bool:
     """Say whether a contact has these values."""
     return (
-        data.fields.items() <= contact.fields.items()
-        and data.custom_fields.items() <= contact.custom_fields.items()
+        data.fields.items() <= contact.snapshot.fields.items()
+        and data.custom_fields.items() <= contact.snapshot.custom_fields.items()
     )
 
 

@@ -1,30 +1,54 @@
 """Reading what users write of a flow; what is wrong names the field."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from libs.domain.flow import FlowContent
+from libs.domain.strictness import read_strictly
 from services.api.use_cases.problems import Problem
 
 Json = Any
+_UNKNOWN = "unknown"
+"""How the domain calls a step or trigger of a type nobody knows."""
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def read_body(kind: type[ModelT], sent: Json) -> ModelT:
+    """Read what a user sent, strictly.
+
+    Raises:
+        Problem: If anything in it is wrong or unknown.
+    """
+    try:
+        return read_strictly(kind, sent)
+    except ValidationError as error:
+        raise problem_of(error, sent) from None
 
 
 def read_content(content: Mapping[str, Json]) -> FlowContent:
-    """Check the format of a flow.
+    """Check the format of a flow as a user wrote it.
 
     Raises:
-        Problem: If a field is wrong, or a step id stands twice.
+        Problem: If a field is wrong or unknown, or a step id stands twice.
     """
-    try:
-        read = FlowContent.model_validate(content)
-    except ValidationError as error:
-        raise problem_of(error, content) from None
+    read = read_body(FlowContent, content)
     if duplicates := read.duplicate_step_ids():
         message = f"Duplicate step_id: {', '.join(duplicates)}"
         raise Problem("conflict", "campaign_flow_duplicate_step_id", message)
     return read
+
+
+def stored_content(content: Mapping[str, Json]) -> FlowContent:
+    """Read a flow as it was stored, maybe by a newer version of the program."""
+    return FlowContent.model_validate(content)
+
+
+def emails_of(content: FlowContent) -> set[UUID]:
+    """Name the mails that steps of a flow may send."""
+    return {email_id for step in content.steps for email_id in step.emails()}
 
 
 def problem_of(error: ValidationError, sent: Json) -> Problem:
@@ -36,13 +60,13 @@ def problem_of(error: ValidationError, sent: Json) -> Problem:
 
 def problem_of_issues(issues: Sequence[tuple[tuple[int | str, ...], str]], sent: Json) -> Problem:
     """Turn (location, message) pairs into a problem."""
-    told = [
-        {"path": path_in(sent, location), "message": said.removeprefix("Value error, ")}
-        for location, said in issues
+    named = [
+        {"path": path_in(sent, location), "message": message.removeprefix("Value error, ")}
+        for location, message in issues
     ]
-    first = f"{told[0]['path']}: {told[0]['message']}" if told else ""
+    first = f"{named[0]['path']}: {named[0]['message']}" if named else ""
     message = f"Invalid request body: {first}"
-    return Problem("invalid", "invalid_request", message, {"issues": told})
+    return Problem("invalid", "invalid_request", message, {"issues": named})
 
 
 def path_in(sent: Json, location: Sequence[int | str]) -> str:
@@ -65,4 +89,6 @@ def path_in(sent: Json, location: Sequence[int | str]) -> str:
 def _is_tag(at: Json, segment: int | str) -> bool:
     """Say whether a segment only tells which kind of object was read there."""
     tags = ("type", "kind", "source")
-    return isinstance(at, Mapping) and any(at.get(tag) == segment for tag in tags)
+    if not isinstance(at, Mapping):
+        return False
+    return segment == _UNKNOWN or any(at.get(tag) == segment for tag in tags)

@@ -11,7 +11,7 @@ from libs.contracts.flow_definitions import EmailContent, EmailDefined
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import problem_of
+from services.api.use_cases.content import emails_of, problem_of, stored_content
 from services.api.use_cases.problems import Problem, email_not_found
 
 Address = Annotated[
@@ -26,7 +26,7 @@ _NEEDED = {
 
 
 class EmailDraft(BaseModel):
-    """What a user writes of a mail (reference, section 8.1). Bodies and headers may hold tags."""
+    """What a user writes of a mail (services/api/native/README.md, "E-mails")."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -108,8 +108,10 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         email = await _lock(unit, workspace_id, email_id)
         if email.status == "draft":
             return email
-        if using := await flows.naming_email(unit.tx, workspace_id, email_id):
-            details = {"flow_ids": [str(flow_id) for flow_id in using]}
+        naming = await flows.active_naming(unit.tx, workspace_id, email_id)
+        sending = [one for one in naming if email_id in emails_of(stored_content(one.content))]
+        if sending:
+            details = {"flow_ids": [str(flow.flow_id) for flow in sending]}
             raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
         return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
 
@@ -122,7 +124,7 @@ async def _lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
 
 
 def _check_complete(email: StoredEmail) -> None:
-    missing = [told for name, told in _NEEDED.items() if not email.content.get(name)]
+    missing = [label for name, label in _NEEDED.items() if not email.content.get(name)]
     if missing:
         message = f"The email is missing: {', '.join(missing)}"
         raise Problem("invalid", "email_not_ready", message, {"missing": missing})

@@ -1,18 +1,28 @@
-"""Editing the steps of a flow one by one (seed 003, "Editing Steps"). Edges are never rewired."""
+"""Editing the steps of a flow one by one (services/api/native/README.md, "Steps").
 
+Edges are never rewired, except where a deletion asks for it. Which edges a step has, and where in
+its document they stand, the step itself says.
+"""
+
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.api.store import flows
+from pydantic import TypeAdapter
+
+from libs.domain.flow import AnyStep
+from libs.domain.step import Step
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.content import read_content
-from services.api.use_cases.flows import check_editable, lock
+from services.api.use_cases.flows import check_editable, lock, save
 from services.api.use_cases.problems import Problem, invalid, step_not_found
 
 Steps = list[dict[str, Any]]
+STEP: TypeAdapter[Step] = TypeAdapter(AnyStep)
+"""Reads the document of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +45,9 @@ async def edit(
     async with app_context.relay.unit() as unit:
         flow = await lock(unit, workspace_id, flow_id)
         check_editable(flow, structure=True)
-        steps = change([dict(step) for step in flow.content.get("steps", [])])
-        content = {**flow.content, "steps": steps}
+        content = {**flow.content, "steps": change(flow.content.get("steps", []))}
         read_content(content)
-        next_one = Change(
-            content=content, status=flow.status, published=False, now=app_context.clock.now()
-        )
-        return await flows.change(unit.tx, flow, next_one)
+        return await save(app_context, unit, flow, Change(content=content))
 
 
 def inserted(steps: Steps, step: dict[str, Any], placement: Placement) -> Steps:
@@ -69,10 +75,12 @@ def merged(steps: Steps, step_id: str, partial: Mapping[str, Any]) -> Steps:
     for fixed in ("step_id", "type"):
         if fixed in partial and partial[fixed] != steps[at][fixed]:
             raise invalid(f"step.{fixed}", "this field cannot be changed")
+    # An edge that is null leads nowhere; one that is not there may fall back to another.
+    kept = set(_edges(steps[at]))
+    taken_away = {name for name, value in partial.items() if value is None} - kept
     step = {**steps[at], **partial}
-    edges = {name for name in partial if name.endswith("_step_id")}
-    kept = {name: value for name, value in step.items() if value is not None or name in edges}
-    return [*steps[:at], kept, *steps[at + 1 :]]
+    merged_step = {name: value for name, value in step.items() if name not in taken_away}
+    return [*steps[:at], merged_step, *steps[at + 1 :]]
 
 
 def without(steps: Steps, step_id: str, repair: Mapping[str, Any] | None) -> Steps:
@@ -82,12 +90,9 @@ def without(steps: Steps, step_id: str, repair: Mapping[str, Any] | None) -> Ste
         Problem: If there is no such step, or others point to it and nothing repairs that.
     """
     at = _index(steps, step_id)
-    rest = [*steps[:at], *steps[at + 1 :]]
+    rest = copy.deepcopy([*steps[:at], *steps[at + 1 :]])
     pointing = [
-        (step, name)
-        for step in rest
-        for name, target in step.items()
-        if name.endswith("_step_id") and name != "step_id" and target == step_id
+        (step, path) for step in rest for path in _edges(step) if _look_up(step, path) == step_id
     ]
     if pointing and repair is None:
         message = f"Step {step_id} is still referenced by other steps"
@@ -97,9 +102,28 @@ def without(steps: Steps, step_id: str, repair: Mapping[str, Any] | None) -> Ste
         raise invalid("repair_edges.replace_with_step_id", "this is the step to be deleted")
     if replacement is not None:
         _index(rest, replacement)
-    for step, name in pointing:
-        step[name] = replacement
+    for step, path in pointing:
+        _replace(step, path, replacement)
     return rest
+
+
+def _edges(step: Mapping[str, Any]) -> list[str]:
+    """Say where in a step's document its edges stand, as `next_step_id`, `arms.0.next_step_id`."""
+    return [edge.path for edge in STEP.validate_python(step).edges()]
+
+
+def _look_up(document: Any, path: str) -> Any:
+    """Give what stands at a path; None if there is nothing."""
+    for part in path.split("."):
+        document = document[int(part)] if isinstance(document, list) else document.get(part)
+    return document
+
+
+def _replace(document: Any, path: str, value: Any) -> None:
+    """Put something else where something stands."""
+    parent, _, last = path.rpartition(".")
+    holder = _look_up(document, parent) if parent else document
+    holder[int(last) if isinstance(holder, list) else last] = value
 
 
 def _index(steps: Steps, step_id: str) -> int:

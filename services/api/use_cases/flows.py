@@ -1,17 +1,18 @@
 """Flows: create, read, list, change, delete."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import FlowDefined
-from libs.domain.flow import Flow, FlowStatus
+from libs.domain.flow import Flow, FlowContent, FlowStatus
 from libs.domain.rules import CustomFieldCondition, nodes_of
 from services.api.store import directory, flows
 from services.api.store.flows import Change, Content, StoredFlow
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import read_content
+from services.api.use_cases.content import read_content, stored_content
 from services.api.use_cases.problems import Problem, flow_not_found, invalid
 
 _STRUCTURE = frozenset({"triggers", "steps", "reentry_policy"})
@@ -61,13 +62,7 @@ async def patch(
         content = {**flow.content, **changes}
         read_content(content)
         active = flow.status is FlowStatus.ACTIVE
-        change = Change(
-            content=content, status=flow.status, published=active, now=app_context.clock.now()
-        )
-        changed = await flows.change(unit.tx, flow, change)
-        if active:
-            await say(app_context, unit, changed, reply=False)
-        return changed
+        return await save(app_context, unit, flow, Change(content, published=active))
 
 
 async def delete(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> None:
@@ -80,15 +75,9 @@ async def delete(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> 
         flow = await lock(unit, workspace_id, flow_id)
         if flow.status is FlowStatus.ACTIVE:
             raise wrong_state("Pause the flow before deleting it")
-        change = Change(
-            content=flow.content,
-            status=FlowStatus.DELETED,
-            published=True,
-            now=app_context.clock.now(),
-        )
-        deleted = await flows.change(unit.tx, flow, change)
-        if flow.published_version:
-            await say(app_context, unit, deleted, reply=False)
+        published = flow.published_version > 0
+        change = Change(status=FlowStatus.DELETED, published=published)
+        await save(app_context, unit, flow, change)
 
 
 async def lock(unit: Unit, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
@@ -104,7 +93,7 @@ async def lock(unit: Unit, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
 
 
 def check_editable(flow: StoredFlow, *, structure: bool) -> None:
-    """See that a flow may be edited (seed 003: structure only while draft or paused).
+    """See that a flow may be edited: its structure only while draft or paused.
 
     Raises:
         Problem: If it may not.
@@ -120,34 +109,48 @@ def wrong_state(message: str) -> Problem:
     return Problem("conflict", "campaign_invalid_state_transition", message)
 
 
-async def say(app_context: AppContext, unit: Unit, flow: StoredFlow, *, reply: bool) -> None:
-    """Publish a definition with the transaction that made it."""
-    content = read_content(flow.content)
-    defined = await directory.custom_field_definitions(unit.tx, flow.workspace_id)
+async def save(
+    app_context: AppContext, unit: Unit, flow: StoredFlow, change: Change, *, reply: bool = False
+) -> StoredFlow:
+    """Make the next version of a flow that was locked.
+
+    If it is published, the services hear of it with the transaction that made it; with `reply` they
+    are to say when they work by it.
+    """
+    now = app_context.clock.now()
+    changed = await flows.change(unit.tx, flow, change, now)
+    if change.published:
+        unit.enqueue(await _definition(unit, changed, now, reply=reply))
+    return changed
+
+
+async def _definition(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:
+    """Write what the services are told of a flow: all of it, and the custom fields it names."""
+    fields = await directory.custom_field_definitions(unit.tx, flow.workspace_id)
+    named = _custom_fields_of(stored_content(flow.content))
+    whole = {
+        **flow.content,
+        "flow_id": flow.flow_id,
+        "workspace_id": flow.workspace_id,
+        "version": flow.version,
+        "status": flow.status,
+        "custom_fields": {field_id: fields[field_id] for field_id in named & fields.keys()},
+    }
+    return FlowDefined(
+        id=uuid4(),
+        time=now,
+        workspace_id=flow.workspace_id,
+        flow=Flow.model_validate(whole),
+        reply=reply,
+    )
+
+
+def _custom_fields_of(content: FlowContent) -> set[UUID]:
     rules = [step.rule() for step in content.steps] + [content.disqualification_rules]
-    named = {
+    return {
         node.field_definition_id
         for rule in rules
         if rule is not None
         for node, _ in nodes_of(rule)
         if isinstance(node, CustomFieldCondition)
     }
-    whole = Flow.model_validate(
-        {
-            **flow.content,
-            "flow_id": flow.flow_id,
-            "workspace_id": flow.workspace_id,
-            "version": flow.version,
-            "status": flow.status,
-            "custom_fields": {field: defined[field] for field in named if field in defined},
-        }
-    )
-    unit.enqueue(
-        FlowDefined(
-            id=uuid4(),
-            time=app_context.clock.now(),
-            workspace_id=flow.workspace_id,
-            flow=whole,
-            reply=reply,
-        )
-    )

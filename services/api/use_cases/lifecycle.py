@@ -8,13 +8,13 @@ from uuid import UUID
 from libs.chassis.exactly_once.relay import Unit
 from libs.chassis.telemetry.logs import logger
 from libs.domain.flow import FlowStatus
-from libs.domain.readiness import Inventory, Readiness, readiness
-from libs.domain.steps.send_email import SendEmailStep
-from services.api.store import directory, emails, flows
+from libs.domain.inventory import Inventory
+from libs.domain.readiness import Readiness, readiness
+from services.api.store import directory, emails
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import read_content
-from services.api.use_cases.flows import lock, say, wrong_state
+from services.api.use_cases.content import emails_of, stored_content
+from services.api.use_cases.flows import lock, save, wrong_state
 from services.api.use_cases.problems import Problem
 
 _log = logger(__name__)
@@ -65,12 +65,10 @@ async def archive(app_context: AppContext, workspace_id: UUID, flow_id: UUID) ->
 
 async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
     """Check whether a flow is complete, against what the workspace has."""
-    content = read_content(flow.content)
-    sending = [step for step in content.steps if isinstance(step, SendEmailStep)]
-    mails = {step.email_id for step in sending if step.email_id is not None}
+    content = stored_content(flow.content)
     lists = await directory.lists(unit.tx, flow.workspace_id)
     inventory = Inventory(
-        emails=await emails.statuses(unit.tx, flow.workspace_id, mails),
+        emails=await emails.statuses(unit.tx, flow.workspace_id, emails_of(content)),
         lists=frozenset(one["list_id"] for one in lists),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
     )
@@ -88,24 +86,21 @@ async def _change_status(
         async with app_context.relay.unit() as unit:
             flow = await lock(unit, workspace_id, flow_id)
             await check(unit, flow)
-            change = Change(
-                content=flow.content, status=status, published=True, now=app_context.clock.now()
-            )
-            changed = await flows.change(unit.tx, flow, change)
-            await say(app_context, unit, changed, reply=True)
+            change = Change(status=status, published=True)
+            changed = await save(app_context, unit, flow, change, reply=True)
             # Waiting begins before anyone can answer.
-            taken = waiting.enter_context(
+            applied = waiting.enter_context(
                 app_context.replies.to_definition(flow_id, changed.version)
             )
-        await _wait(app_context, taken, changed)
+        await _wait(app_context, applied, changed)
     return changed
 
 
-async def _wait(app_context: AppContext, taken: asyncio.Event, flow: StoredFlow) -> None:
+async def _wait(app_context: AppContext, applied: asyncio.Event, flow: StoredFlow) -> None:
     try:
-        await asyncio.wait_for(taken.wait(), app_context.settings.definition_wait_seconds)
+        await asyncio.wait_for(applied.wait(), app_context.settings.definition_wait_seconds)
     except TimeoutError:
-        _log.warning("definition.not_taken_yet", flow_id=str(flow.flow_id), version=flow.version)
+        _log.warning("definition.not_applied_yet", flow_id=str(flow.flow_id), version=flow.version)
 
 
 def _check_status(flow: StoredFlow, allowed: set[FlowStatus], verb: str) -> None:

@@ -10,7 +10,7 @@ class Problem(Exception):  # noqa: N818  (the caller's, mostly)
 
     Attributes:
         kind: What sort of problem it is.
-        code: Its code, for programs (seed 003, "Common Errors").
+        code: Its code, for programs (services/api/native/README.md, "Errors").
         message: A sentence, for people.
         details: More, where it helps.
     """

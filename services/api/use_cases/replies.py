@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.contracts.command_replies import CommandDone, CommandReply, DefinitionApplied
 
-TAKERS = frozenset({"trigger_matcher", "step_executor"})
+_MUST_APPLY = frozenset({"trigger_matcher", "step_executor"})
 """The services that must work by a definition before its change counts as made."""
 
 
@@ -17,17 +17,17 @@ class Replies:
 
     def __init__(self) -> None:
         self._commands: dict[UUID, asyncio.Queue[CommandDone]] = {}
-        self._takers: defaultdict[tuple[UUID, int], set[str]] = defaultdict(set)
-        self._taken: dict[tuple[UUID, int], asyncio.Event] = {}
+        self._applied_by: defaultdict[tuple[UUID, int], set[str]] = defaultdict(set)
+        self._applied: dict[tuple[UUID, int], asyncio.Event] = {}
 
-    def heard(self, replies: Sequence[CommandReply]) -> None:
-        """Take answers in; those nobody waits for are another process's."""
+    def receive(self, replies: Sequence[CommandReply]) -> None:
+        """Give answers to those who wait for them; the others are another process's."""
         for reply in replies:
             match reply:
                 case CommandDone() if reply.command_id in self._commands:
                     self._commands[reply.command_id].put_nowait(reply)
-                case DefinitionApplied() if (reply.flow_id, reply.version) in self._taken:
-                    self._take(reply)
+                case DefinitionApplied() if (reply.flow_id, reply.version) in self._applied:
+                    self._note(reply)
                 case _:
                     continue
 
@@ -43,15 +43,15 @@ class Replies:
     @contextlib.contextmanager
     def to_definition(self, flow_id: UUID, version: int) -> Iterator[asyncio.Event]:
         """Begin to wait until every service works by a version of a flow."""
-        event = self._taken[flow_id, version] = asyncio.Event()
+        event = self._applied[flow_id, version] = asyncio.Event()
         try:
             yield event
         finally:
-            del self._taken[flow_id, version]
-            self._takers.pop((flow_id, version), None)
+            del self._applied[flow_id, version]
+            self._applied_by.pop((flow_id, version), None)
 
-    def _take(self, reply: DefinitionApplied) -> None:
+    def _note(self, reply: DefinitionApplied) -> None:
         key = (reply.flow_id, reply.version)
-        self._takers[key].add(reply.service)
-        if self._takers[key] >= TAKERS:
-            self._taken[key].set()
+        self._applied_by[key].add(reply.service)
+        if self._applied_by[key] >= _MUST_APPLY:
+            self._applied[key].set()

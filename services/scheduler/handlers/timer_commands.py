@@ -6,10 +6,14 @@ from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.timer_commands import TimerCommand
 from services.scheduler.store import timers, watermarks
+from services.scheduler.store.days import OpenDays
+from services.scheduler.use_cases.next_due import NextDue
 from services.scheduler.use_cases.resume_commands import resume_command
 
 
-async def handle_batch(tx: Transaction, batch: Sequence[Received[TimerCommand]]) -> list[Outgoing]:
+async def handle_batch(
+    tx: Transaction, batch: Sequence[Received[TimerCommand]], *, days: OpenDays, next_due: NextDue
+) -> list[Outgoing]:
     """Keep new timers.
 
     The watermark of a partition never comes back to a moment it has passed, so a timer that is
@@ -19,5 +23,9 @@ async def handle_batch(tx: Transaction, batch: Sequence[Received[TimerCommand]])
     marks = await watermarks.read(tx, {received.partition for received in batch})
     late = [one for one in batch if marks[one.partition].has_passed(one.message.due_at)]
     kept = [one for one in batch if not marks[one.partition].has_passed(one.message.due_at)]
-    await timers.keep(tx, kept)
-    return [received.causes(resume_command(timers.Timer.of(received.message))) for received in late]
+    if kept:
+        await days.open_for(tx, (one.message.due_at for one in kept))
+        await timers.keep(tx, kept)
+        for one in kept:
+            next_due.kept(one.partition, one.message.due_at)
+    return [received.causes(resume_command(received.message)) for received in late]

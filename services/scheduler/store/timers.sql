@@ -1,53 +1,50 @@
--- name: open_days(days)$
--- See that the partitions of these days exist.
-SELECT open_timer_days(:days::date[]);
-
--- name: keep(partitions, due_ats, workspaces, contacts, memberships, hops, purposes)!
+-- name: keep(partitions, due_ats, workspaces, contacts, memberships, hops)!
 -- Keep timers, in their order.
-INSERT INTO timer (partition, due_at, workspace_id, contact_id, membership_id, hop, purpose)
+INSERT INTO timer (partition, due_at, workspace_id, contact_id, membership_id, hop)
 SELECT *
   FROM unnest(
        :partitions::int[], :due_ats::timestamptz[], :workspaces::uuid[], :contacts::uuid[],
-       :memberships::uuid[], :hops::int[], :purposes::text[]);
+       :memberships::uuid[], :hops::int[]);
 
--- name: partitions_due(partitions, now)
--- The partitions, of these, in which a timer is due.
-SELECT mark.partition
-  FROM timer_watermark AS mark
- WHERE mark.partition = ANY (:partitions::int[])
-   AND EXISTS (
-       SELECT FROM timer
-        WHERE timer.partition = mark.partition
-          AND timer.due_at >= mark.fired_until
-          AND timer.due_at <= :now
-          AND (timer.due_at, timer.number) > (mark.fired_until, mark.fired_number));
+-- name: use_indexes()$
+-- A plan made while a day was small would read it from end to end when it has grown.
+SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true);
 
--- name: due(partitions, now, at_most)
+-- name: due(partitions, until, at_most)
 -- What is due in each partition, in order, at most so many per partition.
-SELECT timer.partition, timer.due_at, timer.number, timer.workspace_id, timer.contact_id,
-       timer.membership_id, timer.hop, timer.purpose
-  FROM timer_watermark AS mark,
+SELECT timer.partition, timer.number, timer.due_at, timer.workspace_id, timer.contact_id,
+       timer.membership_id, timer.hop
+  FROM unnest(:partitions::int[]) AS wanted (partition)
+  LEFT JOIN timer_watermark AS mark ON mark.partition = wanted.partition,
        LATERAL (
            SELECT *
              FROM timer
-            WHERE timer.partition = mark.partition
-              AND timer.due_at >= mark.fired_until
-              AND timer.due_at <= :now
-              AND (timer.due_at, timer.number) > (mark.fired_until, mark.fired_number)
+            WHERE timer.partition = wanted.partition
+              AND timer.due_at >= coalesce(mark.fired_until, 'epoch')
+              AND timer.due_at <= :until
+              AND (timer.due_at, timer.number)
+                  > (coalesce(mark.fired_until, 'epoch'), coalesce(mark.fired_number, 0))
             ORDER BY timer.due_at, timer.number
             LIMIT :at_most::int
-       ) AS timer
- WHERE mark.partition = ANY (:partitions::int[])
- ORDER BY timer.partition, timer.due_at, timer.number;
+       ) AS timer;
+
+-- name: upcoming(partitions, until)
+-- When the next timer of each partition is due; looked for up to an instant.
+SELECT wanted.partition, timer.due_at
+  FROM unnest(:partitions::int[]) AS wanted (partition)
+  LEFT JOIN timer_watermark AS mark ON mark.partition = wanted.partition,
+       LATERAL (
+           SELECT timer.due_at
+             FROM timer
+            WHERE timer.partition = wanted.partition
+              AND timer.due_at >= coalesce(mark.fired_until, 'epoch')
+              AND timer.due_at <= :until
+              AND (timer.due_at, timer.number)
+                  > (coalesce(mark.fired_until, 'epoch'), coalesce(mark.fired_number, 0))
+            ORDER BY timer.due_at, timer.number
+            LIMIT 1
+       ) AS timer;
 
 -- name: database_time()$
 -- The database's clock, which is the same for all schedulers.
 SELECT clock_timestamp();
-
--- name: index_days(up_to)$
--- Index the days that come near.
-SELECT index_timer_days(:up_to::date);
-
--- name: drop_days(passed)$
--- Drop the days that every partition has passed.
-SELECT drop_timer_days(:passed::timestamptz);

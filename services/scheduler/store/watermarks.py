@@ -1,10 +1,10 @@
 """Up to where each partition has fired."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.pool import Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
 
 queries = queries_beside(__file__)
@@ -29,16 +29,19 @@ class Watermark:
         )
 
 
-async def read(tx: Transaction, partitions: Iterable[int]) -> dict[int, Watermark]:
+_NEVER_FIRED = Watermark(datetime(1970, 1, 1, tzinfo=UTC), 0)
+
+
+async def read(tx: Transaction, partitions: Collection[int]) -> dict[int, Watermark]:
     """Read the watermarks of these partitions."""
-    rows = queries.read(tx, partitions=sorted(partitions))
-    return {
-        row["partition"]: Watermark(row["fired_until"], row["fired_number"]) async for row in rows
-    }
+    marks = dict.fromkeys(partitions, _NEVER_FIRED)
+    async for row in queries.read(tx, partitions=list(partitions)):
+        marks[row["partition"]] = Watermark(row["fired_until"], row["fired_number"])
+    return marks
 
 
 async def move(tx: Transaction, marks: Mapping[int, Watermark]) -> None:
-    """Move watermarks forward."""
+    """Move watermarks forward, never back."""
     await queries.move(
         tx,
         partitions=list(marks),
@@ -47,7 +50,7 @@ async def move(tx: Transaction, marks: Mapping[int, Watermark]) -> None:
     )
 
 
-async def lowest(tx: Transaction, partitions: int) -> datetime | None:
+async def lowest(reads: Reads, partitions: int) -> datetime | None:
     """Say up to where all of so many partitions have fired; None if some never have."""
-    instant: datetime | None = await queries.lowest(tx, partitions=partitions)
+    instant: datetime | None = await queries.lowest(reads, partitions=partitions)
     return instant

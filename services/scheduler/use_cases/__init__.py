@@ -1,1 +1,1 @@
-"""What the scheduler says."""
+"""What the scheduler says, and what it remembers between ticks."""

@@ -10,34 +10,59 @@ from libs.contracts.flow_definitions import EmailDefined, FlowDefined, FlowDefin
 from libs.contracts.message import Message, derived_id
 from libs.contracts.step_commands import ApplyFlow
 from services.step_executor.store import definitions
+from services.step_executor.store.definitions import StoredFlow
+from services.step_executor.use_cases.apply_flow import concerns_members
+
+Defined = tuple[Received[FlowDefinition], FlowDefined]
 
 
 async def handle_batch(
     tx: Transaction, batch: Sequence[Received[FlowDefinition]], *, clock: Clock, partitions: int
 ) -> list[Outgoing]:
-    """Take definitions in; tell every partition, and the sender where it waits for it."""
+    """Take definitions in; tell the sender, and every partition if it concerns who is inside."""
     emails = [one.message.email for one in batch if isinstance(one.message, EmailDefined)]
     await definitions.put_emails(tx, emails)
-    flows = [(one, one.message) for one in batch if isinstance(one.message, FlowDefined)]
-    changed = await definitions.put_flows(tx, [message.flow for _, message in flows])
-    return [
-        outgoing
-        for received, message in flows
-        if message.flow.flow_id in changed
-        for outgoing in received.causes_all(_told(message, clock, partitions))
-    ]
+    defined = [(one, one.message) for one in batch if isinstance(one.message, FlowDefined)]
+    replies = [one.causes(_applied(message, clock)) for one, message in defined if message.reply]
+    return replies + await _take_flows(tx, defined, partitions)
 
 
-def _told(message: FlowDefined, clock: Clock, partitions: int) -> Iterator[Message]:
-    if message.reply:
-        yield DefinitionApplied(
-            id=derived_id("taken", "step_executor", message.id),
-            time=clock.now(),
-            workspace_id=message.workspace_id,
-            flow_id=message.flow.flow_id,
-            version=message.flow.version,
-            service="step_executor",
-        )
+async def _take_flows(
+    tx: Transaction, defined: Sequence[Defined], partitions: int
+) -> list[Outgoing]:
+    newest = {one[1].flow.flow_id: one for one in sorted(defined, key=_version)}
+    known = await definitions.lock_flows(tx, newest)
+    stored: list[StoredFlow] = []
+    outgoing: list[Outgoing] = []
+    for received, message in newest.values():
+        flow, before = message.flow, known.get(message.flow.flow_id)
+        if before is not None and before.flow.version >= flow.version:
+            continue
+        if before is None or concerns_members(before.flow, flow):
+            stored.append(StoredFlow(flow, flow.version))
+            outgoing += received.causes_all(_for_every_partition(message, partitions))
+        else:
+            stored.append(StoredFlow(flow, before.applied_version))
+    await definitions.put_flows(tx, stored)
+    return outgoing
+
+
+def _version(defined: Defined) -> int:
+    return defined[1].flow.version
+
+
+def _applied(message: FlowDefined, clock: Clock) -> DefinitionApplied:
+    return DefinitionApplied(
+        id=derived_id("applied", "step_executor", message.id),
+        time=clock.now(),
+        workspace_id=message.workspace_id,
+        flow_id=message.flow.flow_id,
+        version=message.flow.version,
+        service="step_executor",
+    )
+
+
+def _for_every_partition(message: FlowDefined, partitions: int) -> Iterator[Message]:
     for partition in range(partitions):
         yield ApplyFlow(
             id=derived_id("apply", message.flow.flow_id, message.flow.version, partition),

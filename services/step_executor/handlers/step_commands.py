@@ -1,103 +1,102 @@
 """step.commands: read what the batch is about, act on each command in order, write it back."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 from uuid import UUID
 
 from libs.chassis.clock import Clock
-from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import EmailEvent
+from libs.contracts.contact_events import ContactEvent, EmailEvent
 from libs.contracts.message import AboutContact
-from libs.contracts.step_commands import (
-    ApplyFlow,
-    Enroll,
-    FinishDelivery,
-    Observe,
-    Remove,
-    Resume,
-    RetryDelivery,
-    StepCommand,
-)
-from libs.domain.flow import Flow
-from services.step_executor.store import contacts, memberships
-from services.step_executor.store.contacts import ContactKey
+from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
+from services.step_executor.store import contacts, ended_memberships, memberships
 from services.step_executor.store.definitions import KnownFlows
-from services.step_executor.use_cases.apply_flow import apply_flow, concerns_everyone
-from services.step_executor.use_cases.enroll import enroll, membership_id_for, remove
-from services.step_executor.use_cases.move import finish_delivery, resume, retry_delivery
+from services.step_executor.use_cases.apply_flow import Pages, apply_flow
+from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
 from services.step_executor.use_cases.observe import observe
-from services.step_executor.use_cases.unit_of_work import UnitOfWork
+from services.step_executor.use_cases.resume import resume
+from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
 
 Batch = Sequence[Received[StepCommand]]
 
 
 async def handle_batch(
-    tx: Transaction, batch: Batch, *, clock: Clock, flows: KnownFlows, members_per_page: int
-) -> list[Outgoing]:
-    """Act on commands; return what they caused."""
-    unit = await _read(tx, batch, clock.now(), flows, members_per_page)
+    tx: Transaction,
+    batch: Batch,
+    *,
+    clock: Clock,
+    flows: KnownFlows,
+    members_per_page: int,
+    planned: Callable[[], None] | None = None,
+) -> Results:
+    """Act on commands; return what they caused. `planned` is called if a mail is to be sent."""
+    commands = [received.message for received in batch]
+    known = await flows.read(tx, _flows_named(commands))
+    pages = Pages(members_per_page)
+    await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
+    people = {one.contact_key for one in commands if isinstance(one, AboutContact)}
+    found = await memberships.read(tx, people | pages.contacts())
+    known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
+    snapshots = await contacts.read(tx, people | pages.contacts())
+    found += await ended_memberships.read(tx, _named(commands))
+    asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
+    unit = UnitOfWork(
+        now=clock.now(),
+        contacts=snapshots,
+        memberships={membership.membership_id: membership for membership in found},
+        flows=known,
+        history=await ended_memberships.history(tx, asked),
+    )
     for received in batch:
-        _act(unit, received, members_per_page)
+        _act(unit, received, pages)
     await unit.save(tx)
+    if planned and unit.plans_deliveries:
+        planned()
     return unit.outgoing
 
 
-def _act(unit: UnitOfWork, received: Received[StepCommand], members_per_page: int) -> None:
+def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> None:
+    partition = received.partition
     match received.message:
         case Observe():
             observe(unit, cast("Received[Observe]", received))
-        case Enroll():
-            enroll(unit, cast("Received[Enroll]", received))
-        case Remove():
-            remove(unit, cast("Received[Remove]", received))
-        case Resume():
-            resume(unit, cast("Received[Resume]", received))
-        case FinishDelivery():
-            finish_delivery(unit, cast("Received[FinishDelivery]", received))
-        case RetryDelivery():
-            retry_delivery(unit, cast("Received[RetryDelivery]", received))
-        case ApplyFlow():
-            apply_flow(unit, cast("Received[ApplyFlow]", received), members_per_page)
+        case Enroll() as command:
+            enroll(unit, partition, command)
+        case Remove() as command:
+            remove(unit, partition, command)
+        case Resume() as command:
+            resume(unit, partition, command)
+        case ApplyFlow() as command:
+            apply_flow(unit, partition, command, pages)
 
 
-async def _read(
-    tx: Transaction, batch: Batch, now: datetime, flows: KnownFlows, members_per_page: int
-) -> UnitOfWork:
-    messages = [received.message for received in batch]
-    wanted = {one.flow_id for one in messages if isinstance(one, Enroll | Remove | ApplyFlow)}
-    known = await flows.read(tx, wanted)
-    changes = [one for one in messages if isinstance(one, ApplyFlow) and one.flow_id in known]
-    pages = {one.id: await _page(tx, one, known[one.flow_id], members_per_page) for one in changes}
-    people = {one.contact_key for one in messages if isinstance(one, AboutContact)}
-    people |= {contact for page in pages.values() for _, contact in page}
-    found = await memberships.read(tx, people, _named(messages))
-    known |= await flows.read(tx, {member.flow_id for member in found} - known.keys())
-    pairs = {(one.flow_id, one.contact_id) for one in messages if isinstance(one, Enroll)}
-    return UnitOfWork(
-        now=now,
-        snapshot=await contacts.read(tx, people),
-        members={member.membership_id: member for member in found},
-        flows=known,
-        runs=await memberships.history(tx, pairs),
-        pages={one: [membership_id for membership_id, _ in page] for one, page in pages.items()},
-    )
+def _flows_named(commands: Sequence[StepCommand]) -> set[UUID]:
+    named = {one.flow_id for one in commands if isinstance(one, Enroll | Remove | ApplyFlow)}
+    observed = (one for one in commands if isinstance(one, Observe))
+    return named | {start.flow_id for one in observed for start in one.starts}
 
 
-async def _page(
-    tx: Transaction, command: ApplyFlow, flow: Flow, at_most: int
-) -> list[tuple[UUID, ContactKey]]:
-    place = (command.partition, command.flow_id, command.after)
-    return await memberships.page(tx, *place, everyone=concerns_everyone(flow), at_most=at_most)
+def _asking(commands: Sequence[StepCommand]) -> Iterator[FlowContact]:
+    """Give each flow and contact for which it matters who was in the flow before.
 
-
-def _named(messages: Sequence[StepCommand]) -> set[UUID]:
-    """Name the memberships that are meant whether they are live or not."""
-    named: set[UUID] = set()
-    for one in messages:
+    A contact that this service has never heard of has not been anywhere, and is not asked about.
+    """
+    for one in commands:
         if isinstance(one, Enroll):
-            named.add(membership_id_for(one))
-        elif isinstance(one, Observe) and isinstance(one.event, EmailEvent):
-            named |= {one.event.data.membership_id} if one.event.data.membership_id else set()
-    return named
+            yield one.flow_id, one.contact_key
+        elif isinstance(one, Observe):
+            yield from ((start.flow_id, one.contact_key) for start in one.starts)
+
+
+def _named(commands: Sequence[StepCommand]) -> Iterator[tuple[UUID, UUID]]:
+    """Give (contact, membership) of those that are meant also if they have ended."""
+    for one in commands:
+        if isinstance(one, Enroll) and one.reply:
+            yield one.contact_id, EnrollRequest.of_command(one).membership_id
+        elif isinstance(one, Observe) and (membership_id := _engaged(one.event)):
+            yield one.contact_id, membership_id
+
+
+def _engaged(event: ContactEvent) -> UUID | None:
+    return event.data.membership_id if isinstance(event, EmailEvent) else None

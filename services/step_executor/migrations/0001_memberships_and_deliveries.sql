@@ -1,7 +1,11 @@
 -- The newest definition of every flow, and the newest approved content of every mail.
+-- `applied_version` is the last one that concerned those who were inside: its commands to bring
+-- them in line overtake those of earlier ones.
 CREATE TABLE flow_definition (
     flow_id uuid PRIMARY KEY,
     version int NOT NULL,
+    applied_version int NOT NULL,
+    status text NOT NULL,
     definition jsonb NOT NULL
 );
 CREATE TABLE email_definition (
@@ -10,57 +14,79 @@ CREATE TABLE email_definition (
     content jsonb NOT NULL
 );
 
--- What is known of each contact, as its events tell it.
+-- What is known of each contact, as its events tell it. A contact that is gone leaves a row without
+-- anything of it for some time, so that an update that comes late does not bring it back.
 CREATE TABLE contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     fields jsonb NOT NULL,
     custom_fields jsonb NOT NULL,
     lists uuid[] NOT NULL,
+    deleted_at timestamptz,
     PRIMARY KEY (workspace_id, contact_id)
 ) WITH (fillfactor = 80);
+CREATE INDEX deleted_contact ON contact (deleted_at) WHERE deleted_at IS NOT NULL;
 
--- One contact's one run through one flow. The states are drawn in libs/domain/membership.py.
+-- Live memberships: one contact's one run through one flow. The states are drawn in
+-- libs/domain/membership.py. A membership that ends moves to `ended_membership`, so this table and
+-- its indexes stay as small as what is going on, however long the history grows.
 CREATE TABLE membership (
     membership_id uuid PRIMARY KEY,
     partition int NOT NULL,
     workspace_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     contact_id uuid NOT NULL,
-    source_id text NOT NULL,
     entry_source text NOT NULL,
     entered_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    status text NOT NULL CHECK (status IN ('active', 'waiting', 'completed', 'dropped')),
-    waiting_on text CHECK (waiting_on IN ('timer', 'delivery', 'reactivation')),
+    status text NOT NULL CHECK (status IN ('active', 'waiting')),
+    -- A live membership has exactly one reason to move.
+    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
     waiting_until timestamptz,
     parked jsonb,
     dynamic_context jsonb NOT NULL,
     engagement jsonb NOT NULL,
-    ended_at timestamptz,
-    drop_reason text,
     sequence int NOT NULL CHECK (sequence >= 0),
-    -- A live membership has exactly one reason to move; an ended one has none.
-    CONSTRAINT live_memberships_move CHECK (
-        (status IN ('active', 'waiting')) = (waiting_on IS NOT NULL)),
-    CONSTRAINT ended_memberships_say_when CHECK (
-        (status IN ('completed', 'dropped')) = (ended_at IS NOT NULL)),
-    CONSTRAINT dropped_memberships_say_why CHECK (
-        (status = 'dropped') = (drop_reason IS NOT NULL)),
     CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
-        (waiting_on = 'reactivation') = (parked IS NOT NULL) OR waiting_on IS NULL),
-    -- One cause enrolls a contact into a flow at most once.
-    CONSTRAINT one_enrollment_per_cause UNIQUE (flow_id, contact_id, source_id)
+        (waiting_on = 'reactivation') = (parked IS NOT NULL)),
+    CONSTRAINT one_live_membership_per_flow UNIQUE (contact_id, flow_id, workspace_id)
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX one_live_membership_per_flow ON membership (workspace_id, contact_id, flow_id)
- WHERE ended_at IS NULL;
-CREATE INDEX live_memberships_of_flow ON membership (flow_id, partition, membership_id)
- WHERE ended_at IS NULL;
+CREATE INDEX memberships_of_flow ON membership (flow_id, partition, membership_id);
 
--- The journal of deliveries: written before and after each attempt.
+-- Memberships that have ended, kept for a time that is a setting. `archived_at` is real time, also
+-- where the clock runs fast, and decides which time partition a row is in and when it goes.
+CREATE TABLE ended_membership (
+    archived_at timestamptz NOT NULL DEFAULT now(),
+    membership_id uuid NOT NULL,
+    partition int NOT NULL,
+    workspace_id uuid NOT NULL,
+    flow_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    entry_source text NOT NULL,
+    entered_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    status text NOT NULL CHECK (status IN ('completed', 'dropped')),
+    hop int NOT NULL,
+    step_id text,
+    dynamic_context jsonb NOT NULL,
+    engagement jsonb NOT NULL,
+    sequence int NOT NULL,
+    ended_at timestamptz NOT NULL,
+    drop_reason text,
+    CONSTRAINT dropped_memberships_say_why CHECK ((status = 'dropped') = (drop_reason IS NOT NULL))
+) PARTITION BY RANGE (archived_at);
+CREATE TABLE ended_membership_overflow PARTITION OF ended_membership DEFAULT;
+CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id, flow_id);
+
+-- Deliveries that are planned or under way: a queue. Rows leave it when their result was taken.
+--   pending   may be claimed
+--   later     is to be tried again, not before `next_attempt_at`; then it is pending
+--   held      its flow is paused; only a change of the flow releases it
+--   claimed   a sender is at it, under the lease named by `claim`
+--   settled   its result is known; the owner of the partition has yet to walk the membership on
 CREATE TABLE delivery (
     membership_id uuid NOT NULL,
     hop int NOT NULL,
@@ -70,17 +96,70 @@ CREATE TABLE delivery (
     flow_id uuid NOT NULL,
     step_id text NOT NULL,
     email_id uuid NOT NULL,
-    status text NOT NULL CHECK (status IN ('pending', 'sending', 'retry', 'sent', 'skipped', 'failed')),
+    operational boolean NOT NULL,
+    dynamic_context jsonb NOT NULL,
+    status text NOT NULL DEFAULT 'pending'
+        CHECK (status IN ('pending', 'later', 'held', 'claimed', 'settled')),
+    planned_at timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
     attempt int NOT NULL DEFAULT 0,
-    claimed_epoch bigint,
+    takeovers int NOT NULL DEFAULT 0,
+    ambiguous int NOT NULL DEFAULT 0,
+    claim uuid,
+    claimed_at timestamptz,
+    outcome text CHECK (outcome IN ('sent', 'skipped', 'failed')),
+    reason text,
+    -- The mail as it was handed over, kept only where it must be handed over again.
     sender text,
     recipient text,
     message bytea,
-    reason text,
-    planned_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (membership_id, hop),
-    CHECK ((status IN ('pending', 'sending', 'retry')) = (message IS NOT NULL))
-) WITH (fillfactor = 70);
-CREATE INDEX delivery_under_way ON delivery (partition, planned_at)
- WHERE status IN ('pending', 'sending');
+    CONSTRAINT claims_name_a_lease CHECK ((status = 'claimed') = (claim IS NOT NULL)),
+    CONSTRAINT settled_deliveries_have_an_outcome CHECK ((status = 'settled') = (outcome IS NOT NULL))
+) WITH (
+    fillfactor = 70,
+    -- A queue: its dead rows must go soon, for the sake of those who look for its head.
+    autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+-- Served by workspace in turn, so that nobody's million mails delay another's ten. Only what may be
+-- claimed now is in it: what waits for its next attempt would be passed by again and again.
+CREATE INDEX pending_delivery ON delivery (workspace_id, next_attempt_at) WHERE status = 'pending';
+CREATE INDEX later_delivery ON delivery (next_attempt_at) WHERE status = 'later';
+CREATE INDEX claimed_delivery ON delivery (claim) WHERE status = 'claimed';
+CREATE INDEX settled_delivery ON delivery (partition, next_attempt_at) WHERE status = 'settled';
+
+-- Deliveries that are over, without anything personal.
+CREATE TABLE ended_delivery (
+    archived_at timestamptz NOT NULL DEFAULT now(),
+    membership_id uuid NOT NULL,
+    hop int NOT NULL,
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    flow_id uuid NOT NULL,
+    step_id text NOT NULL,
+    email_id uuid NOT NULL,
+    outcome text NOT NULL,
+    reason text,
+    attempt int NOT NULL,
+    takeovers int NOT NULL,
+    ambiguous int NOT NULL,
+    planned_at timestamptz NOT NULL
+) PARTITION BY RANGE (archived_at);
+CREATE TABLE ended_delivery_overflow PARTITION OF ended_delivery DEFAULT;
+CREATE INDEX ended_delivery_of_membership ON ended_delivery (membership_id);
+
+-- Sending processes. A row is a lease: whoever sees the same heartbeat for a whole lease takes it
+-- away. How long that is, each says itself: it is a setting, and may be being changed.
+CREATE TABLE sender (
+    lease uuid PRIMARY KEY,
+    seconds float8 NOT NULL CHECK (seconds > 0),
+    heartbeat bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 20);
+
+-- How far each partition of step.commands is behind, as its owner says.
+CREATE TABLE partition_lag (
+    partition int PRIMARY KEY,
+    seconds float8 NOT NULL,
+    measured_at timestamptz NOT NULL
+) WITH (fillfactor = 20);

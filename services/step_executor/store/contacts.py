@@ -13,37 +13,40 @@ ContactKey = tuple[UUID, UUID]
 
 
 async def read(tx: Transaction, keys: Iterable[ContactKey]) -> dict[ContactKey, ContactSnapshot]:
-    """Give what is known of these contacts; unknown ones are left out."""
+    """Give what is known of these contacts, also that one is gone; unknown ones are left out."""
+    listed = list(keys)
+    rows = queries.read(
+        tx, workspace_ids=[key[0] for key in listed], contact_ids=[key[1] for key in listed]
+    )
     return {
         (row["workspace_id"], row["contact_id"]): ContactSnapshot(
-            row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
+            row["contact_id"],
+            row["fields"],
+            row["custom_fields"],
+            frozenset(row["lists"]),
+            deleted=row["deleted"],
         )
-        async for row in queries.read(tx, **_columns(keys))
+        async for row in rows
     }
 
 
-async def write(tx: Transaction, changed: Mapping[ContactKey, ContactSnapshot | None]) -> None:
-    """Write contacts; None forgets one."""
-    rows = [
-        {
-            "workspace_id": str(workspace_id),
-            "contact_id": str(contact_id),
-            "fields": dict(snapshot.fields),
-            "custom_fields": dict(snapshot.custom_fields),
-            "lists": [str(list_id) for list_id in snapshot.lists],
-        }
-        for (workspace_id, contact_id), snapshot in changed.items()
-        if snapshot is not None
-    ]
-    if rows:
-        await queries.write(tx, rows=rows)
-    if gone := [key for key, snapshot in changed.items() if snapshot is None]:
-        await queries.forget(tx, **_columns(gone))
+async def write(tx: Transaction, changed: Mapping[ContactKey, ContactSnapshot]) -> None:
+    """Write contacts."""
+    if not changed:
+        return
+    snapshots = changed.values()
+    await queries.write(
+        tx,
+        workspace_ids=[key[0] for key in changed],
+        contact_ids=[key[1] for key in changed],
+        fields=[one.fields for one in snapshots],
+        custom_fields=[one.custom_fields for one in snapshots],
+        lists=[f"{{{','.join(map(str, one.lists))}}}" for one in snapshots],
+        deleted=[one.deleted for one in snapshots],
+    )
 
 
-def _columns(keys: Iterable[ContactKey]) -> dict[str, list[UUID]]:
-    listed = list(keys)
-    return {
-        "workspace_ids": [workspace_id for workspace_id, _ in listed],
-        "contact_ids": [contact_id for _, contact_id in listed],
-    }
+async def forget(tx: Transaction, keep_days: float, at_most: int = 5000) -> int:
+    """Drop some rows of contacts that have been gone for so long; give how many."""
+    gone: int = await queries.forget(tx, keep_days=keep_days, at_most=at_most)
+    return gone

@@ -1,13 +1,24 @@
--- name: put_flows(flow_ids, versions, definitions)
--- Take flows in; an older version never replaces a newer one. Returns those that are new.
-INSERT INTO flow_definition AS mine (flow_id, version, definition)
-SELECT flow_id, version, definition
-  FROM unnest(:flow_ids::uuid[], :versions::int[], :definitions::jsonb[])
-       AS taken (flow_id, version, definition)
+-- name: lock_flows(flow_ids)
+-- The newest definition of these flows, for a change of it.
+SELECT flow_id, version, applied_version, definition
+  FROM flow_definition
+ WHERE flow_id = ANY (:flow_ids::uuid[])
+ ORDER BY flow_id
+   FOR UPDATE;
+
+-- name: put_flows(flow_ids, versions, applied_versions, statuses, definitions)!
+-- Take flows in; an older version never replaces a newer one.
+INSERT INTO flow_definition AS mine (flow_id, version, applied_version, status, definition)
+SELECT flow_id, version, applied_version, status, definition
+  FROM unnest(:flow_ids::uuid[], :versions::int[], :applied_versions::int[], :statuses::text[],
+              :definitions::jsonb[])
+       AS taken (flow_id, version, applied_version, status, definition)
     ON CONFLICT (flow_id) DO UPDATE
-   SET version = EXCLUDED.version, definition = EXCLUDED.definition
- WHERE mine.version < EXCLUDED.version
-RETURNING flow_id;
+   SET version = EXCLUDED.version,
+       applied_version = EXCLUDED.applied_version,
+       status = EXCLUDED.status,
+       definition = EXCLUDED.definition
+ WHERE mine.version < EXCLUDED.version;
 
 -- name: put_emails(email_ids, versions, contents)!
 -- Take mails in; an older version never replaces a newer one.
@@ -22,6 +33,10 @@ SELECT email_id, version, content
 -- name: flow_versions(flow_ids)
 -- Which version of these flows is the newest here.
 SELECT flow_id, version FROM flow_definition WHERE flow_id = ANY (:flow_ids::uuid[]);
+
+-- name: applied_versions(flow_ids)
+-- The last version of these flows that concerned those who were inside.
+SELECT flow_id, applied_version FROM flow_definition WHERE flow_id = ANY (:flow_ids::uuid[]);
 
 -- name: flows(flow_ids)
 -- The newest definition of these flows.

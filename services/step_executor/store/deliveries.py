@@ -1,17 +1,22 @@
-"""The journal of deliveries: written before and after every attempt."""
+"""The queue of deliveries: planned by walks, claimed and settled by senders, taken by owners."""
 
-import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from libs.chassis.exactly_once.positions import OwnedPartition
-from libs.chassis.postgres.pool import Transaction
+from libs.chassis.postgres.pool import Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.contracts.delivery_commands import SendEmail
+from libs.domain.contact import Scalar
+from libs.domain.membership import Membership
+from libs.domain.step_result import DeliverEmail
+from services.step_executor.store.rendered_mail import RenderedMail
 
 queries = queries_beside(__file__)
+
+Outcome = Literal["sent", "skipped", "failed"]
+_LONGEST_REASON = 1000
 
 
 class DeliveryKey(NamedTuple):
@@ -22,138 +27,303 @@ class DeliveryKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedMail:
-    """A mail ready to be handed over: the same bytes at every attempt."""
-
-    sender: str
-    recipient: str
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery to journal: a rendered mail, or the reason why there is none."""
+    """A delivery that a walk asked for: the membership as it stands, and what is to be sent."""
 
-    command: SendEmail
+    membership: Membership
     partition: int
-    rendered: RenderedMail | None
-    outcome: Literal["pending", "skipped", "failed"]
-    reason: str | None = None
+    effect: DeliverEmail
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this process is about to send."""
+    """A delivery that a sender of this process is at.
+
+    Attributes:
+        attempt: The number of this attempt, from 1.
+        takeovers: How many senders have died while they were at it.
+        ambiguous: How many attempts may or may not have reached the recipient.
+        rendered: The mail as it was handed over before, if it was.
+    """
 
     key: DeliveryKey
     partition: int
     workspace_id: UUID
     contact_id: UUID
+    flow_id: UUID
+    step_id: str
+    email_id: UUID
+    operational: bool
+    dynamic_context: dict[str, Scalar]
+    planned_at: datetime
     attempt: int
-    rendered: RenderedMail
-
-    @property
-    def membership_id(self) -> UUID:
-        """The run it is of."""
-        return self.key.membership_id
-
-    @property
-    def hop(self) -> int:
-        """The hop that waits for it."""
-        return self.key.hop
+    takeovers: int
+    ambiguous: int
+    rendered: RenderedMail | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How an attempt ended: sent, failed for good, or to be tried again."""
+class Circumstances:
+    """What a claimed delivery is judged by, as it is at the moment of sending.
 
+    Attributes:
+        wanted: Whether its membership still stands there.
+        contact: The contact's standard and custom fields; None if it is not known any more.
+        flow_status: The state of its flow; None if the flow is not known.
+        email_version: The newest approved version of the mail; None if there is none.
+        lag_seconds: How far its partition is behind; None if nobody has said so lately.
+        waited_seconds: How long ago it was planned.
+    """
+
+    wanted: bool
+    contact: tuple[dict[str, Scalar], dict[str, Scalar]] | None
+    flow_status: str | None
+    email_version: int | None
+    lag_seconds: float | None
+    waited_seconds: float = 0.0
+
+
+class Job(NamedTuple):
+    """A claimed delivery, the lease it was claimed under, and what it is judged by."""
+
+    token: UUID
     claimed: Claimed
-    outcome: Literal["sent", "failed", "retry"]
+    circumstances: Circumstances
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a delivery ended."""
+
+    key: DeliveryKey
+    partition: int
+    outcome: Outcome
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A claimed delivery to be tried (again) later.
+
+    Attributes:
+        wait_seconds: How long from now, in real time.
+        attempted: Whether it was tried at all.
+        ambiguous: Whether this attempt may have reached the recipient.
+        rendered: What was handed over, to be handed over again as it is.
+    """
+
+    key: DeliveryKey
+    wait_seconds: float
+    attempted: bool = False
+    ambiguous: bool = False
+    rendered: RenderedMail | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A delivery that is over, and how it ended."""
+
+    key: DeliveryKey
+    workspace_id: UUID
+    contact_id: UUID
+    flow_id: UUID
+    partition: int
+    outcome: Outcome
+    reason: str | None
+
+
 async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
-    """Journal new deliveries."""
-    if planned:
-        await queries.plan(tx, rows=[_row(one) for one in planned])
+    """Write new deliveries."""
+    if not planned:
+        return
+    memberships = [one.membership for one in planned]
+    await queries.plan(
+        tx,
+        ids=[one.membership_id for one in memberships],
+        hops=[one.hop for one in memberships],
+        partitions=[one.partition for one in planned],
+        workspaces=[one.workspace_id for one in memberships],
+        contacts=[one.contact_id for one in memberships],
+        flows=[one.flow_id for one in memberships],
+        steps=[one.effect.step_id for one in planned],
+        emails=[one.effect.email_id for one in planned],
+        operationals=[one.effect.operational for one in planned],
+        dynamic_contexts=[one.dynamic_context for one in memberships],
+    )
 
 
-def _row(one: Planned) -> dict[str, object]:
-    command, rendered = one.command, one.rendered
-    return {
-        "membership_id": str(command.membership_id),
-        "hop": command.hop,
-        "partition": one.partition,
-        "workspace_id": str(command.workspace_id),
-        "contact_id": str(command.contact_id),
-        "flow_id": str(command.flow_id),
-        "step_id": command.step_id,
-        "email_id": str(command.email_id),
-        "status": one.outcome,
-        "sender": rendered.sender if rendered else None,
-        "recipient": rendered.recipient if rendered else None,
-        "message": base64.b64encode(rendered.message).decode() if rendered else None,
-        "reason": one.reason,
-    }
+async def withdraw(tx: Transaction, keys: Iterable[DeliveryKey]) -> None:
+    """Take back what nobody has claimed of these deliveries: their memberships have ended."""
+    if ended := list(keys):
+        await queries.withdraw(tx, **_keys(ended))
 
 
-async def try_again(tx: Transaction, keys: Sequence[DeliveryKey]) -> None:
-    """Make deliveries pending again that were put off."""
-    if keys:
-        membership_ids, hops = zip(*keys, strict=True)
-        await queries.try_again(tx, membership_ids=membership_ids, hops=hops)
+async def hold(tx: Transaction, keys: Iterable[DeliveryKey]) -> None:
+    """Keep what nobody has claimed of these deliveries until it is released."""
+    if paused := list(keys):
+        await queries.hold(tx, **_keys(paused))
+
+
+async def release(tx: Transaction, keys: Iterable[DeliveryKey]) -> None:
+    """Let what was held of these deliveries be claimed again."""
+    if active := list(keys):
+        await queries.release(tx, **_keys(active))
+
+
+async def make_due(tx: Transaction, at_most: int) -> int:
+    """Let some of what was to be tried again by now be claimed; give how many."""
+    await queries.read_in_order(tx)
+    made: int = await queries.make_due(tx, at_most=at_most)
+    return made
+
+
+async def waiting_workspaces(tx: Reads, after: UUID, at_most: int) -> list[UUID]:
+    """Name some workspaces with deliveries to be made, in order of their ids."""
+    rows = queries.waiting_workspaces(tx, after=after, at_most=at_most)
+    return [row["workspace_id"] async for row in rows]
 
 
 async def claim(
-    tx: Transaction, owned: Sequence[OwnedPartition], busy: Collection[DeliveryKey], at_most: int
-) -> tuple[list[Claimed], int]:
-    """Claim some deliveries of these partitions, not those this process is busy with.
+    tx: Transaction, lease: UUID, workspaces: Sequence[UUID], share: int
+) -> list[Claimed]:
+    """Claim deliveries, at most `share` of each workspace; nothing if the lease is gone."""
+    await queries.read_in_order(tx)
+    rows = queries.claim(tx, lease=lease, workspaces=workspaces, share=share)
+    return [_claimed(row) async for row in rows]
 
-    Returns the claimed ones, and how many of them a former owner may have sent already: a crash
-    between the mail server's answer and our record of it leaves that open.
-    """
-    found = queries.under_way(
-        tx,
-        partitions=[one.partition for one in owned],
-        epochs=[one.epoch for one in owned],
-        membership_ids=[key.membership_id for key in busy],
-        hops=[key.hop for key in busy],
-        at_most=at_most,
-    )
-    wanted = [(DeliveryKey(row["membership_id"], row["hop"]), row["status"]) async for row in found]
-    if not wanted:
-        return [], 0
-    rows = queries.claim(
-        tx,
-        membership_ids=[key.membership_id for key, _ in wanted],
-        hops=[key.hop for key, _ in wanted],
-        partitions=[one.partition for one in owned],
-        epochs=[one.epoch for one in owned],
-    )
-    claimed = [
-        Claimed(
-            DeliveryKey(row["membership_id"], row["hop"]),
-            row["partition"],
-            row["workspace_id"],
-            row["contact_id"],
-            row["attempt"],
-            RenderedMail(row["sender"], row["recipient"], row["message"]),
+
+async def circumstances(tx: Reads, claimed: Sequence[Claimed]) -> dict[DeliveryKey, Circumstances]:
+    """Read what these deliveries are judged by."""
+    if not claimed:
+        return {}
+    rows = queries.circumstances(tx, **_keys([one.key for one in claimed]))
+    return {
+        DeliveryKey(row["membership_id"], row["hop"]): Circumstances(
+            wanted=row["wanted"],
+            contact=(row["fields"], row["custom_fields"]) if row["contact_known"] else None,
+            flow_status=row["flow_status"],
+            email_version=row["email_version"],
+            lag_seconds=row["lag_seconds"],
+            waited_seconds=row["waited_seconds"],
         )
         async for row in rows
-    ]
-    return claimed, sum(status == "sending" for _, status in wanted)
+    }
 
 
-async def finish(tx: Transaction, ended: Sequence[Ended]) -> set[DeliveryKey]:
-    """Write down how attempts ended; name those that were still ours to end."""
-    if not ended:
-        return set()
-    rows = queries.finish(
-        tx,
-        membership_ids=[one.claimed.key.membership_id for one in ended],
-        hops=[one.claimed.key.hop for one in ended],
-        attempts=[one.claimed.attempt for one in ended],
-        statuses=[one.outcome for one in ended],
-        reasons=[one.reason for one in ended],
-    )
+async def still_mine(tx: Reads, lease: UUID, keys: Sequence[DeliveryKey]) -> set[DeliveryKey]:
+    """Name those that may still be handed over under this lease."""
+    rows = queries.still_mine(tx, lease=lease, **_keys(keys))
     return {DeliveryKey(row["membership_id"], row["hop"]) async for row in rows}
+
+
+async def give_back(tx: Transaction, lease: UUID, given: Sequence[GivenBack]) -> None:
+    """Let deliveries be claimed again, later."""
+    if not given:
+        return
+    await queries.give_back(
+        tx,
+        lease=lease,
+        waits=[one.wait_seconds for one in given],
+        unattempted=[int(not one.attempted) for one in given],
+        ambiguous=[int(one.ambiguous) for one in given],
+        senders=[one.rendered.sender if one.rendered else None for one in given],
+        recipients=[one.rendered.recipient if one.rendered else None for one in given],
+        messages=[one.rendered.message if one.rendered else None for one in given],
+        **_keys([one.key for one in given]),
+    )
+
+
+async def give_back_others(tx: Transaction, lease: UUID, known: Sequence[DeliveryKey]) -> int:
+    """Let what is claimed under a lease, but for these, be claimed again; give how many."""
+    lost: int = await queries.give_back_others(tx, lease=lease, **_keys(known))
+    return lost
+
+
+async def settle(tx: Transaction, lease: UUID, results: Sequence[Result]) -> None:
+    """Leave results for the owners of their partitions."""
+    if results:
+        await queries.settle(tx, lease=lease, **_results(results))
+
+
+async def mine(tx: Transaction, lease: UUID, results: Sequence[Result]) -> list[Finished]:
+    """Give the deliveries whose results count: those that are not ours any more are left out."""
+    if not results:
+        return []
+    return [_finished(row) async for row in queries.mine(tx, lease=lease, **_results(results))]
+
+
+async def is_any_settled(tx: Reads, partitions: Iterable[int]) -> bool:
+    """Say whether senders have left results for these partitions."""
+    found: bool = await queries.is_any_settled(tx, partitions=list(partitions))
+    return found
+
+
+async def settled(tx: Transaction, partitions: Sequence[int], at_most: int) -> list[Finished]:
+    """Give some deliveries whose result senders have left."""
+    await queries.read_in_order(tx)
+    rows = queries.settled(tx, partitions=partitions, at_most=at_most)
+    return [_finished(row) async for row in rows]
+
+
+async def archive(tx: Transaction, finished: Sequence[Finished]) -> None:
+    """Take deliveries out of the queue: their results were taken."""
+    if finished:
+        await queries.archive(tx, **_results(finished))
+
+
+async def put_aside(tx: Transaction, finished: Sequence[Finished], seconds: float) -> None:
+    """Keep results that could not be taken; they are offered again after some seconds."""
+    if finished:
+        await queries.put_aside(tx, seconds=seconds, **_results(finished))
+
+
+def _keys(keys: Sequence[DeliveryKey]) -> dict[str, list[Any]]:
+    return {"ids": [key.membership_id for key in keys], "hops": [key.hop for key in keys]}
+
+
+def _results(results: Sequence[Result | Finished]) -> dict[str, list[Any]]:
+    return {
+        "outcomes": [one.outcome for one in results],
+        "reasons": [_storable(one.reason) for one in results],
+        **_keys([one.key for one in results]),
+    }
+
+
+def _storable(reason: str | None) -> str | None:
+    """Make a text of anyone's fit for a column: no surrogates, no NUL, not too long."""
+    if reason is None:
+        return None
+    shown = reason[:_LONGEST_REASON].replace("\0", " ")
+    return shown.encode("utf-8", "replace").decode()
+
+
+def _claimed(row: Any) -> Claimed:
+    message = row["message"]
+    return Claimed(
+        key=DeliveryKey(row["membership_id"], row["hop"]),
+        partition=row["partition"],
+        workspace_id=row["workspace_id"],
+        contact_id=row["contact_id"],
+        flow_id=row["flow_id"],
+        step_id=row["step_id"],
+        email_id=row["email_id"],
+        operational=row["operational"],
+        dynamic_context=row["dynamic_context"],
+        planned_at=row["planned_at"],
+        attempt=row["attempt"],
+        takeovers=row["takeovers"],
+        ambiguous=row["ambiguous"],
+        rendered=RenderedMail(row["sender"], row["recipient"], message) if message else None,
+    )
+
+
+def _finished(row: Any) -> Finished:
+    return Finished(
+        key=DeliveryKey(row["membership_id"], row["hop"]),
+        workspace_id=row["workspace_id"],
+        contact_id=row["contact_id"],
+        flow_id=row["flow_id"],
+        partition=row["partition"],
+        outcome=row["outcome"],
+        reason=row["reason"],
+    )

@@ -1,4 +1,4 @@
-"""Memberships: read for a batch, written back as a set."""
+"""Live memberships: read for a batch, written back as a set."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from pydantic import TypeAdapter
 
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.membership import Membership, MembershipStatus
-from libs.domain.step_result import WalkEvent
+from libs.domain.contact import Engagement
+from libs.domain.membership import Membership, MembershipStatus, WaitingOn
+from libs.domain.walk_events import WalkEvent
 
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
-_OCCURRENCE: TypeAdapter[WalkEvent] = TypeAdapter(WalkEvent)
+_WALK_EVENT: TypeAdapter[WalkEvent] = TypeAdapter(WalkEvent)
 
 
 class MovedMeanwhile(Exception):  # noqa: N818  (a fact that must never be)
@@ -24,130 +25,160 @@ class MovedMeanwhile(Exception):  # noqa: N818  (a fact that must never be)
 
 
 @dataclass(frozen=True, slots=True)
-class NewMembership:
-    """A membership to be written for the first time, with what caused it."""
+class Audit:
+    """What a look at some live memberships found.
 
-    membership: Membership
-    partition: int
-    source_id: str
+    Attributes:
+        looked_at: How many were looked at.
+        last: The last of them; None if there was none.
+        stuck: How many of them nothing will ever move.
+    """
+
+    looked_at: int
+    last: UUID | None
+    stuck: int
 
 
-async def read(
-    tx: Transaction, contacts: Iterable[ContactKey], membership_ids: Iterable[UUID]
-) -> list[Membership]:
-    """Give the live memberships of some contacts, and some memberships whatever their state."""
+async def read(tx: Transaction, contacts: Iterable[ContactKey]) -> list[Membership]:
+    """Give the live memberships of some contacts."""
     keys = list(contacts)
     rows = queries.read(
-        tx,
-        workspace_ids=[workspace_id for workspace_id, _ in keys],
-        contact_ids=[contact_id for _, contact_id in keys],
-        membership_ids=list(membership_ids),
+        tx, workspace_ids=[key[0] for key in keys], contact_ids=[key[1] for key in keys]
     )
     return [_membership(row) async for row in rows]
 
 
-async def history(
-    tx: Transaction, pairs: Iterable[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], int]:
-    """Count the runs of each (flow, contact)."""
-    wanted = list(pairs)
-    if not wanted:
-        return {}
-    flow_ids, contact_ids = zip(*wanted, strict=True)
-    rows = queries.history(tx, flow_ids=flow_ids, contact_ids=contact_ids)
-    return {(row["flow_id"], row["contact_id"]): row["runs"] async for row in rows}
-
-
 async def page(
-    tx: Transaction, partition: int, flow_id: UUID, after: UUID, *, everyone: bool, at_most: int
+    tx: Transaction,
+    place: tuple[int, UUID, UUID],
+    waiting_on: Sequence[WaitingOn] | None,
+    at_most: int,
 ) -> list[tuple[UUID, ContactKey]]:
-    """Give (membership, contact) of some live members of a flow in a partition, in order."""
+    """Give (membership, contact) of some live members of a flow, in order of their ids.
+
+    Args:
+        tx: The transaction.
+        place: Partition, flow, and the membership after which to go on.
+        waiting_on: Only those who wait on one of these; None for everyone.
+        at_most: How many.
+    """
+    partition, flow_id, after = place
     rows = queries.page(
-        tx, partition=partition, flow_id=flow_id, after=after, everyone=everyone, at_most=at_most
-    )
+        tx,
+        partition=partition, flow_id=flow_id, after=after, waiting_on=waiting_on, at_most=at_most,
+    )  # fmt: skip
     return [(row["membership_id"], (row["workspace_id"], row["contact_id"])) async for row in rows]
 
 
-async def enter(tx: Transaction, members: Sequence[NewMembership]) -> None:
-    """Write new memberships."""
-    if members:
-        rows = [
-            _row(new.membership) | {"partition": new.partition, "source_id": new.source_id}
-            for new in members
-        ]
-        await queries.enter(tx, rows=rows)
+async def enter(tx: Transaction, new: Sequence[tuple[int, Membership]]) -> None:
+    """Write new memberships, each with its partition."""
+    if not new:
+        return
+    entered = [membership for _, membership in new]
+    await queries.enter(
+        tx,
+        partitions=[partition for partition, _ in new],
+        workspaces=[one.workspace_id for one in entered],
+        flows=[one.flow_id for one in entered],
+        contacts=[one.contact_id for one in entered],
+        entry_sources=[one.entry_source for one in entered],
+        entered_ats=[one.entered_at for one in entered],
+        dynamic_contexts=[one.dynamic_context for one in entered],
+        **_where_they_stand(entered),
+    )
 
 
 async def move(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) -> None:
-    """Write memberships that moved, given as they were found and as they are now.
+    """Write memberships that moved and live, given as they were found and as they are now.
 
     Raises:
         MovedMeanwhile: If one is not as it was found.
     """
-    if not moved:
-        return
-    rows = queries.move(
-        tx,
-        rows=[_row(now) for _, now in moved],
-        membership_ids=[found.membership_id for found, _ in moved],
-        old_sequences=[found.sequence for found, _ in moved],
-        old_hops=[found.hop for found, _ in moved],
-    )
-    written = {row["membership_id"] async for row in rows}
-    if missed := {found.membership_id for found, _ in moved} - written:
+    if moved:
+        rows = queries.move(
+            tx,
+            old_sequences=[found.sequence for found, _ in moved],
+            old_hops=[found.hop for found, _ in moved],
+            **_where_they_stand([now for _, now in moved]),
+        )
+        _check_all({row["membership_id"] async for row in rows}, [found for found, _ in moved])
+
+
+async def remove(tx: Transaction, found: Sequence[Membership]) -> None:
+    """Take memberships that have ended away, given as they were found.
+
+    Raises:
+        MovedMeanwhile: If one is not as it was found.
+    """
+    if found:
+        rows = queries.remove(
+            tx,
+            ids=[one.membership_id for one in found],
+            old_sequences=[one.sequence for one in found],
+            old_hops=[one.hop for one in found],
+        )
+        _check_all({row["membership_id"] async for row in rows}, found)
+
+
+async def audit(pool: Pool, after: UUID, overdue: datetime, at_most: int) -> Audit:
+    """Look at some live memberships, in order of their ids: is there what moves each of them?"""
+    row = await queries.audit(pool, after=after, overdue=overdue, at_most=at_most)
+    return Audit(row["looked_at"], row["last"], row["timers"] + row["deliveries"])
+
+
+def _check_all(written: set[UUID], found: Sequence[Membership]) -> None:
+    if missed := {one.membership_id for one in found} - written:
         raise MovedMeanwhile(f"memberships {sorted(map(str, missed))}")
 
 
-async def stuck(pool: Pool, overdue: datetime) -> int:
-    """Count live memberships that nothing will move any more. It must be 0."""
-    row = await queries.stuck(pool, overdue=overdue)
-    return int(row["timers"]) + int(row["deliveries"])
-
-
-def _row(membership: Membership) -> dict[str, Any]:
+def _where_they_stand(memberships: Sequence[Membership]) -> dict[str, list[Any]]:
     return {
-        "membership_id": str(membership.membership_id),
-        "workspace_id": str(membership.workspace_id),
-        "flow_id": str(membership.flow_id),
-        "contact_id": str(membership.contact_id),
-        "entry_source": membership.entry_source,
-        "entered_at": membership.entered_at.isoformat(),
-        "updated_at": membership.updated_at.isoformat(),
-        "status": membership.status.value,
-        "waiting_on": membership.waiting_on,
-        "hop": membership.hop,
-        "step_id": membership.step_id,
-        "waiting_until": _text(membership.waiting_until),
-        "parked": _OCCURRENCE.dump_python(membership.parked) if membership.parked else None,
-        "dynamic_context": dict(membership.dynamic_context),
-        "engagement": {
-            step_id: {metric: at.isoformat() for metric, at in metrics.items()}
-            for step_id, metrics in membership.engagement.items()
-        },
-        "ended_at": _text(membership.ended_at),
-        "drop_reason": membership.drop_reason,
-        "sequence": membership.sequence,
+        "ids": [one.membership_id for one in memberships],
+        "updated_ats": [one.updated_at for one in memberships],
+        "statuses": [one.status.value for one in memberships],
+        "waiting_ons": [one.waiting_on for one in memberships],
+        "hops": [one.hop for one in memberships],
+        "step_ids": [one.step_id for one in memberships],
+        "waiting_untils": [one.waiting_until for one in memberships],
+        "parked": [_WALK_EVENT.dump_python(one.parked) if one.parked else None
+                   for one in memberships],
+        "engagements": [engagement_as_json(one.engagement) for one in memberships],
+        "sequences": [one.sequence for one in memberships],
+    }  # fmt: skip
+
+
+def engagement_as_json(engagement: Engagement) -> dict[str, dict[str, str]]:
+    """Write what became of a run's mails."""
+    return {
+        step_id: {metric: at.isoformat() for metric, at in metrics.items()}
+        for step_id, metrics in engagement.items()
     }
 
 
-def _text(instant: datetime | None) -> str | None:
-    return instant.isoformat() if instant else None
-
-
-_SAME_NAME = (
-    "membership_id workspace_id flow_id contact_id entry_source entered_at updated_at waiting_on "
-    "hop step_id waiting_until dynamic_context ended_at drop_reason sequence"
-).split()
+def engagement_from_json(stored: dict[str, dict[str, str]]) -> Engagement:
+    """Read what became of a run's mails."""
+    return {
+        step_id: {metric: datetime.fromisoformat(at) for metric, at in metrics.items()}
+        for step_id, metrics in stored.items()
+    }
 
 
 def _membership(row: Any) -> Membership:
-    engagement = {
-        step_id: {metric: datetime.fromisoformat(at) for metric, at in metrics.items()}
-        for step_id, metrics in row["engagement"].items()
-    }
     return Membership(
-        **{name: row[name] for name in _SAME_NAME},
+        membership_id=row["membership_id"],
+        workspace_id=row["workspace_id"],
+        flow_id=row["flow_id"],
+        contact_id=row["contact_id"],
+        entry_source=row["entry_source"],
+        entered_at=row["entered_at"],
+        updated_at=row["updated_at"],
         status=MembershipStatus(row["status"]),
-        parked=_OCCURRENCE.validate_python(row["parked"]) if row["parked"] else None,
-        engagement=engagement,
+        waiting_on=row["waiting_on"],
+        hop=row["hop"],
+        step_id=row["step_id"],
+        waiting_until=row["waiting_until"],
+        parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,
+        dynamic_context=row["dynamic_context"],
+        engagement=engagement_from_json(row["engagement"]),
+        sequence=row["sequence"],
     )

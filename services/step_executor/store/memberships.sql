@@ -1,44 +1,38 @@
--- name: read(workspace_ids, contact_ids, membership_ids)
--- The live memberships of these contacts, and these memberships whatever their state.
+-- name: read(workspace_ids, contact_ids)
+-- The live memberships of these contacts.
 SELECT membership.*
-  FROM membership
-  JOIN unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
- USING (workspace_id, contact_id)
- WHERE membership.ended_at IS NULL
- UNION
-SELECT *
-  FROM membership
- WHERE membership_id = ANY (:membership_ids::uuid[]);
-
--- name: history(flow_ids, contact_ids)
--- How many runs each contact has had in the flow, live ones included.
-SELECT wanted.flow_id, wanted.contact_id, count(*) AS runs
-  FROM (SELECT DISTINCT *
-          FROM unnest(:flow_ids::uuid[], :contact_ids::uuid[]) AS pair (flow_id, contact_id)
-       ) AS wanted
+  FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
   JOIN membership
-    ON membership.flow_id = wanted.flow_id AND membership.contact_id = wanted.contact_id
- GROUP BY wanted.flow_id, wanted.contact_id;
+    ON membership.contact_id = wanted.contact_id AND membership.workspace_id = wanted.workspace_id;
 
--- name: page(partition, flow_id, after, everyone, at_most)
--- Some live members of a flow in one partition, in order of their ids: the parked ones, or everyone.
+-- name: page(partition, flow_id, after, waiting_on, at_most)
+-- Some live members of a flow in one partition, in order of their ids: those who wait on one of
+-- these, or everyone where null is given.
 SELECT membership_id, workspace_id, contact_id
   FROM membership
  WHERE flow_id = :flow_id
    AND partition = :partition
-   AND ended_at IS NULL
    AND membership_id > :after
-   AND (waiting_on = 'reactivation' OR :everyone)
+   AND (:waiting_on::text[] IS NULL OR waiting_on = ANY (:waiting_on))
  ORDER BY membership_id
  LIMIT :at_most::int;
 
--- name: enter(rows)!
+-- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, waiting_untils, parked, dynamic_contexts, engagements, sequences)!
 -- New memberships.
-INSERT INTO membership
-SELECT * FROM jsonb_populate_recordset(NULL::membership, :rows::jsonb);
+INSERT INTO membership (
+       membership_id, partition, workspace_id, flow_id, contact_id, entry_source, entered_at,
+       updated_at, status, waiting_on, hop, step_id, waiting_until, parked, dynamic_context,
+       engagement, sequence)
+SELECT *
+  FROM unnest(
+       :ids::uuid[], :partitions::int[], :workspaces::uuid[], :flows::uuid[], :contacts::uuid[],
+       :entry_sources::text[], :entered_ats::timestamptz[], :updated_ats::timestamptz[],
+       :statuses::text[], :waiting_ons::text[], :hops::int[], :step_ids::text[],
+       :waiting_untils::timestamptz[], :parked::jsonb[], :dynamic_contexts::jsonb[],
+       :engagements::jsonb[], :sequences::int[]);
 
--- name: move(rows, membership_ids, old_sequences, old_hops)
--- Memberships that moved, each only if it still is where we found it.
+-- name: move(ids, old_sequences, old_hops, updated_ats, statuses, waiting_ons, hops, step_ids, waiting_untils, parked, engagements, sequences)
+-- Memberships that moved and live, each only if it still is where it was found.
 UPDATE membership AS mine
    SET updated_at = moved.updated_at,
        status = moved.status,
@@ -48,25 +42,51 @@ UPDATE membership AS mine
        waiting_until = moved.waiting_until,
        parked = moved.parked,
        engagement = moved.engagement,
-       ended_at = moved.ended_at,
-       drop_reason = moved.drop_reason,
        sequence = moved.sequence
-  FROM jsonb_populate_recordset(NULL::membership, :rows::jsonb) AS moved,
-       unnest(:old_sequences::int[], :old_hops::int[], :membership_ids::uuid[])
-       AS found (sequence, hop, membership_id)
+  FROM unnest(
+       :ids::uuid[], :old_sequences::int[], :old_hops::int[], :updated_ats::timestamptz[],
+       :statuses::text[], :waiting_ons::text[], :hops::int[], :step_ids::text[],
+       :waiting_untils::timestamptz[], :parked::jsonb[], :engagements::jsonb[], :sequences::int[])
+       AS moved (membership_id, old_sequence, old_hop, updated_at, status, waiting_on, hop, step_id,
+                 waiting_until, parked, engagement, sequence)
  WHERE mine.membership_id = moved.membership_id
-   AND mine.membership_id = found.membership_id
-   AND mine.sequence = found.sequence
-   AND mine.hop = found.hop
+   AND mine.sequence = moved.old_sequence
+   AND mine.hop = moved.old_hop
 RETURNING mine.membership_id;
 
--- name: stuck(overdue)^
--- Live memberships that nothing will ever move: a timer long overdue, a delivery that is over.
-SELECT count(*) FILTER (WHERE waiting_on = 'timer' AND waiting_until < :overdue) AS timers,
+-- name: remove(ids, old_sequences, old_hops)
+-- Memberships that have ended, each only if it still is where it was found.
+DELETE FROM membership AS mine
+ USING unnest(:ids::uuid[], :old_sequences::int[], :old_hops::int[])
+       AS ended (membership_id, old_sequence, old_hop)
+ WHERE mine.membership_id = ended.membership_id
+   AND mine.sequence = ended.old_sequence
+   AND mine.hop = ended.old_hop
+RETURNING mine.membership_id;
+
+-- name: audit(after, overdue, at_most)^
+-- Look at some live memberships in order of their ids: how many are there, the last one, and how
+-- many of them nothing will ever move: a timer long overdue, a delivery that does not exist, whose
+-- result nobody takes, or that a sender has held for far too long. Deliveries are looked up one by
+-- one, so that a look costs the same however many there are.
+SELECT count(*) AS looked_at,
+       (array_agg(looked.membership_id ORDER BY looked.membership_id DESC))[1] AS last,
+       count(*) FILTER (WHERE looked.waiting_on = 'timer' AND looked.waiting_until < :overdue) AS timers,
        count(*) FILTER (
-           WHERE waiting_on = 'delivery'
-             AND delivery.status IN ('sent', 'skipped', 'failed')
-             AND delivery.updated_at < now() - interval '5 minutes') AS deliveries
-  FROM membership
-  LEFT JOIN delivery USING (membership_id, hop)
- WHERE membership.ended_at IS NULL;
+           WHERE looked.waiting_on = 'delivery'
+             AND (delivery.status IS NULL
+                  OR (delivery.status = 'settled' AND delivery.claimed_at < now() - interval '5 minutes')
+                  OR (delivery.status = 'claimed' AND delivery.claimed_at < now() - interval '30 minutes'))
+       ) AS deliveries
+  FROM (SELECT membership_id, hop, waiting_on, waiting_until
+          FROM membership
+         WHERE membership_id > :after
+         ORDER BY membership_id
+         LIMIT :at_most::int) AS looked
+  LEFT JOIN LATERAL (
+       SELECT status, claimed_at
+         FROM delivery
+        WHERE looked.waiting_on = 'delivery'
+          AND delivery.membership_id = looked.membership_id
+          AND delivery.hop = looked.hop
+        LIMIT 1) AS delivery ON true;

@@ -1,1 +1,1 @@
-"""What the executor does with each kind of command, on the workbench of a batch."""
+"""What the executor does with each kind of command, within the unit of work of a batch."""

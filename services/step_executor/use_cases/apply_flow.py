@@ -1,41 +1,127 @@
 """A flow changed: bring a partition's members in line with it, a page at a time."""
 
-from libs.chassis.exactly_once.records import Received
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from libs.chassis.postgres.pool import Transaction
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import ApplyFlow
 from libs.domain.flow import Flow, FlowStatus
-from libs.domain.membership import Membership
+from libs.domain.membership import Membership, WaitingOn
 from libs.domain.walk import WalkResult, drop, walk
+from services.step_executor.store import definitions, memberships
+from services.step_executor.store.contacts import ContactKey
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
-_ENDINGS = {FlowStatus.ARCHIVED: "flow_archived", FlowStatus.DELETED: "flow_deleted"}
+_IN_A_PAUSE: tuple[WaitingOn, ...] = ("delivery",)
+_AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery")
 
 
-def apply_flow(unit: UnitOfWork, received: Received[ApplyFlow], members_per_page: int) -> None:
-    """Treat one page of members; say that there is another one if this one was full."""
-    command = received.message
-    page = unit.pages.get(command.id, [])
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The members one command is about now, and whether there are more of them."""
+
+    members: tuple[tuple[UUID, ContactKey], ...]
+    is_last: bool
+
+
+_NOTHING = Page((), is_last=True)
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of a batch: all its commands together look at no more than one page of members.
+
+    Commands for which nothing is left come again in a later batch. A command that a newer version
+    of its flow has overtaken looks at nobody: the newer version has commands of its own.
+    """
+
+    left: int
+    by_command: dict[UUID, Page] = field(default_factory=dict)
+
+    async def read(
+        self, tx: Transaction, commands: Sequence[ApplyFlow], flows: dict[UUID, Flow]
+    ) -> None:
+        """Read as many members as there is room for, command by command."""
+        applied = await definitions.applied_versions(tx, {one.flow_id for one in commands})
+        for command in commands:
+            if applied.get(command.flow_id, 0) > command.version:
+                self.by_command[command.id] = _NOTHING
+            elif command.flow_id in flows and self.left > 0:
+                flow = flows[command.flow_id]
+                self.by_command[command.id] = await self._read_one(tx, command, flow)
+
+    async def _read_one(self, tx: Transaction, command: ApplyFlow, flow: Flow) -> Page:
+        at_most = self.left
+        place = (command.partition, command.flow_id, command.after)
+        members = await memberships.page(tx, place, _concerned(flow), at_most)
+        self.left -= len(members)
+        return Page(tuple(members), len(members) < at_most)
+
+    def contacts(self) -> set[ContactKey]:
+        """Name the contacts of all members that are to be looked at."""
+        return {contact for page in self.by_command.values() for _, contact in page.members}
+
+
+def apply_flow(unit: UnitOfWork, partition: int, command: ApplyFlow, pages: Pages) -> None:
+    """Treat one page of members, and say so if there are more.
+
+    Raises:
+        NotYet: If the definition has not arrived here.
+    """
     flow = unit.flow(command.flow_id, command.version)
-    for membership_id in page:
-        member = unit.members[membership_id]
-        if member.is_live and (result := _in_line(unit, flow, member)):
-            unit.apply(received, result)
-    if len(page) == members_per_page:
-        following = derived_id(command.id, page[-1])
-        unit.enqueue(received, command.model_copy(update={"id": following, "after": page[-1]}))
+    page = pages.by_command.get(command.id)
+    if page is None:
+        unit.enqueue(partition, _again(command, command.after))
+        return
+    for membership in _live(unit, page.members):
+        _bring_in_line(unit, partition, flow, membership)
+    if not page.is_last:
+        unit.enqueue(partition, _again(command, page.members[-1][0]))
 
 
-def concerns_everyone(flow: Flow) -> bool:
-    """Say whether every member must be looked at, or only the parked ones."""
-    return flow.status in _ENDINGS or flow.disqualification_rules is not None
+def concerns_members(before: Flow, now: Flow) -> bool:
+    """Say whether a new version changes anything for those who are inside already."""
+    return _judged_by(before) != _judged_by(now)
 
 
-def _in_line(unit: UnitOfWork, flow: Flow, member: Membership) -> WalkResult | None:
-    if reason := _ENDINGS.get(flow.status):
-        return drop(member, reason, unit.now)
-    snapshot = unit.facts_of(member.contact_key)
-    if flow.disqualifies(snapshot, unit.now):
-        return drop(member, "disqualified", unit.now)
-    if flow.status is FlowStatus.ACTIVE and member.parked is not None:
-        return walk(flow, member, snapshot, member.parked, unit.now)
+def _judged_by(flow: Flow) -> tuple[object, ...]:
+    return flow.status, flow.disqualification_rules, flow.custom_fields
+
+
+def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:
+    """Say which members must be looked at: everyone, or those who wait on some things."""
+    if flow.end_reason or flow.disqualification_rules is not None:
+        return None
+    return _IN_A_PAUSE if flow.status is FlowStatus.PAUSED else _AFTER_A_PAUSE
+
+
+def _again(command: ApplyFlow, after: UUID) -> ApplyFlow:
+    return command.model_copy(update={"id": derived_id(command.id, after), "after": after})
+
+
+def _live(unit: UnitOfWork, members: Iterable[tuple[UUID, ContactKey]]) -> Iterable[Membership]:
+    found = (unit.memberships.get(membership_id) for membership_id, _ in members)
+    return (membership for membership in found if membership is not None and membership.is_live)
+
+
+def _bring_in_line(unit: UnitOfWork, partition: int, flow: Flow, membership: Membership) -> None:
+    if result := _moved(unit, flow, membership):
+        unit.apply(partition, result)
+    elif flow.status is FlowStatus.PAUSED:
+        unit.hold_deliveries(membership)
+    elif membership.waiting_on == "delivery":
+        unit.release_deliveries(membership)
+
+
+def _moved(unit: UnitOfWork, flow: Flow, membership: Membership) -> WalkResult | None:
+    """Say what the change makes of a member at once, if anything."""
+    if reason := flow.end_reason:
+        return drop(membership, reason, unit.now)
+    contact = unit.contact_of(membership)
+    if flow.disqualifies(contact, unit.now):
+        return drop(membership, "disqualified", unit.now)
+    if flow.status is FlowStatus.ACTIVE and membership.parked is not None:
+        return walk(flow, membership, contact, membership.parked, unit.now)
     return None

@@ -1,85 +1,76 @@
-"""What a walk says: its timeline, and the effects to carry out."""
+"""What a walk says to others: one record about the membership, and a timer if it waits for one."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from libs.contracts import delivery_commands, timer_commands
-from libs.contracts.membership_events import MembershipMoved, Run
-from libs.contracts.message import Message, derived_id
+from libs.contracts.membership_events import MembershipChanged, MembershipState
+from libs.contracts.message import Message, id_in_timeline
+from libs.contracts.timer_commands import SetTimer
 from libs.domain.membership import Membership, TimelineEntry
-from libs.domain.step_result import Effect, SendEmail, SetTimer
 from libs.domain.walk import WalkResult, numbered
 
 
 def messages_of(result: WalkResult) -> Iterator[Message]:
-    """Give the messages of a walk, in order."""
-    run = run_of(result.membership)
-    for sequence, timeline in numbered(result):
-        yield _moved(result.membership, run, sequence, timeline)
-    for effect in result.effects:
-        yield _effect(result.membership, effect)
+    """Give the messages of a walk, in the order in which they must be read."""
+    membership = result.membership
+    if result.timeline:
+        yield _changed(result)
+    if membership.waiting_on == "timer" and membership.waiting_until is not None:
+        yield SetTimer(
+            id=id_in_timeline(membership.membership_id, membership.sequence, 1),
+            time=membership.updated_at,
+            workspace_id=membership.workspace_id,
+            contact_id=membership.contact_id,
+            membership_id=membership.membership_id,
+            hop=membership.hop,
+            due_at=membership.waiting_until,
+        )
 
 
-def run_of(membership: Membership) -> Run:
+def state_of(membership: Membership) -> MembershipState:
     """Give a membership as it travels."""
-    return Run(
-        membership_id=membership.membership_id,
-        flow_id=membership.flow_id,
-        contact_id=membership.contact_id,
-        status=membership.status,
-        current_step_id=membership.step_id if membership.is_live else None,
-        waiting_until=membership.waiting_until,
-        entry_source=membership.entry_source,
-        dynamic_context=dict(membership.dynamic_context),
-        entered_at=membership.entered_at,
-        ended_at=membership.ended_at,
-        drop_reason=membership.drop_reason,
-        updated_at=membership.updated_at,
+    return MembershipState.model_validate(_state(membership))
+
+
+def _changed(result: WalkResult) -> MembershipChanged:
+    """Write the record of a walk. It is checked as a whole, which costs a fraction of its parts."""
+    membership = result.membership
+    return MembershipChanged.model_validate(
+        {
+            "id": id_in_timeline(membership.membership_id, membership.sequence, 0),
+            "time": membership.updated_at,
+            "workspace_id": membership.workspace_id,
+            "contact_id": membership.contact_id,
+            "membership": _state(membership),
+            "timeline": [_entry(sequence, entry) for sequence, entry in numbered(result)],
+        }
     )
 
 
-def _moved(member: Membership, run: Run, sequence: int, timeline: TimelineEntry) -> MembershipMoved:
-    return MembershipMoved(
-        id=derived_id("moved", member.membership_id, sequence),
-        time=timeline.at,
-        workspace_id=member.workspace_id,
-        contact_id=member.contact_id,
-        membership_id=member.membership_id,
-        sequence=sequence,
-        kind=timeline.type,
-        step_id=timeline.step_id,
-        label=timeline.label,
-        details=dict(timeline.details),
-        run=run,
-    )
+def _state(membership: Membership) -> dict[str, Any]:
+    return {
+        "membership_id": membership.membership_id,
+        "flow_id": membership.flow_id,
+        "contact_id": membership.contact_id,
+        "sequence": membership.sequence,
+        "status": membership.status,
+        "current_step_id": membership.step_id if membership.is_live else None,
+        "waiting_until": membership.waiting_until,
+        "entry_source": membership.entry_source,
+        "dynamic_context": membership.dynamic_context,
+        "entered_at": membership.entered_at,
+        "ended_at": membership.ended_at,
+        "drop_reason": membership.drop_reason,
+        "updated_at": membership.updated_at,
+    }
 
 
-def _effect(member: Membership, effect: Effect) -> Message:
-    match effect:
-        case SetTimer(due_at):
-            return timer_commands.SetTimer(
-                id=derived_id("timer", member.membership_id, member.hop),
-                time=member.updated_at,
-                workspace_id=member.workspace_id,
-                contact_id=member.contact_id,
-                membership_id=member.membership_id,
-                hop=member.hop,
-                due_at=due_at,
-            )
-        case SendEmail():
-            return _send(member, effect)
-
-
-def _send(member: Membership, effect: SendEmail) -> delivery_commands.SendEmail:
-    return delivery_commands.SendEmail(
-        id=derived_id("send", member.membership_id, member.hop),
-        time=member.updated_at,
-        workspace_id=member.workspace_id,
-        contact_id=member.contact_id,
-        membership_id=member.membership_id,
-        hop=member.hop,
-        flow_id=member.flow_id,
-        step_id=effect.step_id,
-        email_id=effect.email_id,
-        operational=effect.operational,
-        dynamic_context=dict(member.dynamic_context),
-    )
+def _entry(sequence: int, entry: TimelineEntry) -> dict[str, Any]:
+    return {
+        "sequence": sequence,
+        "kind": entry.type,
+        "at": entry.at,
+        "step_id": entry.step_id,
+        "label": entry.label,
+        "details": entry.details,
+    }

@@ -1,26 +1,24 @@
-"""A fact about a contact: remember it, and see what it means for the contact's runs."""
+"""An event about a contact: remember it, see what it means for the contact's runs, start flows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from libs.chassis.exactly_once.records import Received
+from libs.chassis.outages import is_outage
 from libs.contracts.contact_events import (
-    ContactCreated,
     ContactDeleted,
     ContactEvent,
     ContactMerged,
-    ContactUpdated,
     EmailEvent,
-    Fields,
-    ListContactAdded,
-    ListContactRemoved,
+    change_of,
 )
-from libs.contracts.step_commands import Observe
-from libs.domain.calendar import to_text
-from libs.domain.contact import ContactSnapshot, EmailMetric, Scalar
+from libs.contracts.message import derived_id
+from libs.contracts.step_commands import ApplyFlow, FlowStart, Observe
+from libs.domain.contact import EmailMetric
+from libs.domain.contact_changes import fold
 from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, drop
+from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 
@@ -35,93 +33,103 @@ _METRICS: Mapping[str, EmailMetric] = {
     "email.bounced": "bounced",
     "email.unsubscribed": "unsubscribed",
 }
-_CONSENT: Mapping[str, dict[str, Scalar]] = {
-    "email.bounced": {"marketingEmailInvalid": True},
-    "email.complained": {"unsubscribed": True},
-    "email.unsubscribed": {"unsubscribed": True},
-}
-"""What an event says about whether the contact may be mailed from now on."""
-
-
-_BEGINNINGS = (ContactCreated, ContactUpdated, ListContactAdded, ContactMerged)
-"""Events that make an unknown contact known (a merge is refused). Whoever opens an old mail of a
-deleted contact must not bring it back."""
 
 
 def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
-    """Take in a fact.
+    """Take in an event, then start the flows it starts.
+
+    Whatever goes wrong with one of the contact's runs or with one start costs that one alone.
 
     Raises:
         NotSupported: If it is a merge.
+        NotYet: If a definition that it starts has not arrived here.
     """
-    event = received.message.event
-    if isinstance(event, ContactDeleted):
-        _delete(unit, received)
-        return
+    command = received.message
+    if command.piece == 0:
+        _take_in(unit, received, command.event)
+    for flow_start in command.starts:
+        _start(unit, received, flow_start)
+
+
+def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
+    if isinstance(event, ContactMerged):
+        raise NotSupported("contact.merged")
     if isinstance(event, EmailEvent):
-        _note(unit, received, event)
+        _note_engagement(unit, received, event)
     contact = received.message.contact_key
-    if contact in unit.snapshot or isinstance(event, _BEGINNINGS):
-        unit.know(contact, _facts_after(event, unit.facts_of(contact)))
-    _drop_disqualified(unit, received)
+    known = unit.contacts.get(contact)
+    after = fold(contact[1], known, change_of(event))
+    if after is not None and after is not known:
+        unit.know(contact, after)
+    if isinstance(event, ContactDeleted):
+        _drop_all(unit, received)
+    elif after is not known:
+        _drop_disqualified(unit, received)
 
 
-def _facts_after(event: ContactEvent, snapshot: ContactSnapshot) -> ContactSnapshot:
-    match event:
-        case ContactCreated(data=data):
-            known = {"createdAt": to_text(event.time), **snapshot.fields}
-            return _with_fields(replace(snapshot, fields=known), data, event.time)
-        case ContactUpdated(data=data):
-            return _with_fields(snapshot, data, event.time)
-        case ListContactAdded(data=data):
-            return replace(snapshot, lists=snapshot.lists | {data.list_id})
-        case ListContactRemoved(data=data):
-            return replace(snapshot, lists=snapshot.lists - {data.list_id})
-        case EmailEvent(type=kind):
-            return replace(snapshot, fields={**snapshot.fields, **_CONSENT.get(kind, {})})
-        case ContactMerged():
-            raise NotSupported("contact.merged")
-        case _:
-            return snapshot
+def _start(unit: UnitOfWork, received: Received[Observe], flow_start: FlowStart) -> None:
+    request = EnrollRequest.of_start(received.message, flow_start)
+    try:
+        start(unit, received.partition, request)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        unit.condemn(received, request.as_command(received.message.time), error)
 
 
-def _with_fields(snapshot: ContactSnapshot, data: Fields, at: datetime) -> ContactSnapshot:
-    fields = {**snapshot.fields, "updatedAt": to_text(at), **data.fields}
-    return replace(
-        snapshot, fields=fields, custom_fields={**snapshot.custom_fields, **data.custom_fields}
-    )
+def _drop_all(unit: UnitOfWork, received: Received[Observe]) -> None:
+    """End every run of a contact that is gone; nothing of what it held goes on with it."""
+    for membership in unit.live_memberships_of(received.message.contact_key):
+        bare = replace(membership, dynamic_context={}, engagement={})
+        unit.apply(received.partition, drop(bare, "contact_deleted", unit.now))
 
 
-def _delete(unit: UnitOfWork, received: Received[Observe]) -> None:
-    contact = received.message.contact_key
-    for member in unit.live_memberships_of(contact):
-        unit.apply(received, drop(member, "contact_deleted", unit.now))
-    unit.forget(contact)
-
-
-def _note(unit: UnitOfWork, received: Received[Observe], event: EmailEvent) -> None:
+def _note_engagement(unit: UnitOfWork, received: Received[Observe], event: EmailEvent) -> None:
     """Remember what became of a mail of a run; the first time of each metric is in its timeline."""
     metric, where = _METRICS.get(event.type), event.data
-    member = unit.members.get(where.membership_id) if where.membership_id else None
-    if metric is None or member is None or where.step_id is None:
+    membership = unit.memberships.get(where.membership_id) if where.membership_id else None
+    if metric is None or membership is None or where.step_id is None:
         return
-    if member.contact_key != received.message.contact_key:
+    if membership.contact_key != received.message.contact_key:
         return
-    noted = member.note(where.step_id, metric, event.time)
-    if noted is not member:
-        unit.apply(received, _with_trail(noted, event, metric))
+    noted = membership.note(where.step_id, metric, event.time)
+    if noted is not membership:
+        unit.apply(received.partition, _with_entry(noted, event, metric))
 
 
-def _with_trail(member: Membership, event: EmailEvent, metric: EmailMetric) -> WalkResult:
+def _with_entry(membership: Membership, event: EmailEvent, metric: EmailMetric) -> WalkResult:
     details = {"url": event.data.url} if event.data.url else {}
-    timeline = TimelineEntry(f"email_{metric}", event.time, event.data.step_id, details=details)
-    return WalkResult(replace(member, sequence=member.sequence + 1), timeline=(timeline,))
+    entry = TimelineEntry(f"email_{metric}", event.time, event.data.step_id, details=details)
+    noted = replace(membership, sequence=membership.sequence + 1)
+    return WalkResult(noted, timeline=(entry,))
 
 
 def _drop_disqualified(unit: UnitOfWork, received: Received[Observe]) -> None:
-    contact = received.message.contact_key
-    snapshot = unit.facts_of(contact)
-    for member in unit.live_memberships_of(contact):
-        flow = unit.flows.get(member.flow_id)
-        if flow and flow.disqualifies(snapshot, unit.now):
-            unit.apply(received, drop(member, "disqualified", unit.now))
+    for membership in unit.live_memberships_of(received.message.contact_key):
+        try:
+            _drop_if_disqualified(unit, received.partition, membership)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            unit.condemn(received, _judge_again(unit, received, membership), error)
+
+
+def _drop_if_disqualified(unit: UnitOfWork, partition: int, membership: Membership) -> None:
+    flow = unit.flows.get(membership.flow_id)
+    if flow and flow.disqualifies(unit.contact_of(membership), unit.now):
+        unit.apply(partition, drop(membership, "disqualified", unit.now))
+
+
+def _judge_again(
+    unit: UnitOfWork, received: Received[Observe], membership: Membership
+) -> ApplyFlow:
+    """Write the command that judges the flow's members here once more, for who replays it."""
+    flow = unit.flow(membership.flow_id)
+    return ApplyFlow(
+        id=derived_id("judge", received.message.id, membership.membership_id),
+        time=unit.now,
+        workspace_id=membership.workspace_id,
+        flow_id=flow.flow_id,
+        version=flow.version,
+        partition=received.partition,
+    )

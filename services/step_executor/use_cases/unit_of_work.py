@@ -5,50 +5,65 @@ left. Messages are collected in the order they were caused.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.exactly_once.dead_letters import reason_for
 from libs.chassis.exactly_once.outbox import Publishable
-from libs.chassis.exactly_once.records import Outgoing, Received
+from libs.chassis.exactly_once.records import Condemned, Outgoing, Received
 from libs.chassis.outages import NotYet
 from libs.chassis.postgres.pool import Transaction
 from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
 from libs.domain.walk import WalkResult
-from services.step_executor.store import contacts, memberships
+from services.step_executor.store import contacts, deliveries, ended_memberships, memberships
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.store.memberships import NewMembership
+from services.step_executor.store.deliveries import DeliveryKey, Planned
 from services.step_executor.use_cases.messages import messages_of
+
+FlowContact = tuple[UUID, ContactKey]
+"""A flow, and a contact that is or was in it."""
 
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """The contacts, memberships and flows a batch is about, and what has become of them."""
+    """The contacts, memberships and flows a batch is about, and what has become of them.
+
+    Attributes:
+        now: The clock's time when the batch began.
+        contacts: What is known of the contacts.
+        memberships: Their live memberships, and ended ones that were named, by id.
+        flows: The flows the batch is about, in their newest version.
+        history: The ended memberships of each flow and contact that the batch asks about.
+        outgoing: The messages to publish, in order.
+    """
 
     now: datetime
-    snapshot: dict[ContactKey, ContactSnapshot]
-    members: dict[UUID, Membership]
+    contacts: dict[ContactKey, ContactSnapshot]
+    memberships: dict[UUID, Membership]
     flows: dict[UUID, Flow]
-    runs: dict[tuple[UUID, UUID], int]
-    pages: dict[UUID, list[UUID]] = field(default_factory=dict)
-    outgoing: list[Outgoing] = field(default_factory=list)
+    history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
+    outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
-    _new: dict[UUID, NewMembership] = field(default_factory=dict)
+    _partitions: dict[UUID, int] = field(default_factory=dict)
     _changed_contacts: set[ContactKey] = field(default_factory=set)
+    _planned: list[Planned] = field(default_factory=list)
+    _held: set[DeliveryKey] = field(default_factory=set)
+    _released: set[DeliveryKey] = field(default_factory=set)
     _live: defaultdict[ContactKey, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         """Remember how everything was found."""
-        self._found = dict(self.members)
-        for member in self.members.values():
-            if member.is_live:
-                self._live[member.contact_key].add(member.membership_id)
+        self._found = dict(self.memberships)
+        for membership in self.memberships.values():
+            if membership.is_live:
+                self._live[membership.contact_key].add(membership.membership_id)
 
-    def flow(self, flow_id: UUID, min_version: int) -> Flow:
+    def flow(self, flow_id: UUID, min_version: int = 1) -> Flow:
         """Give a flow.
 
         Raises:
@@ -61,58 +76,114 @@ class UnitOfWork:
 
     def live_memberships_of(self, contact: ContactKey) -> list[Membership]:
         """Give the live memberships of a contact."""
-        return [self.members[one] for one in sorted(self._live[contact])]
+        live = self._live.get(contact)
+        return [self.memberships[one] for one in sorted(live)] if live else []
 
     def live_membership(self, flow_id: UUID, contact: ContactKey) -> Membership | None:
         """Give the live membership of a contact in a flow, if there is one."""
         inside = (one for one in self.live_memberships_of(contact) if one.flow_id == flow_id)
         return next(inside, None)
 
-    def facts_of(self, contact: ContactKey) -> ContactSnapshot:
-        """Give what is known of a contact, which may be nothing."""
-        return self.snapshot.get(contact) or ContactSnapshot(contact[1])
+    def known_contact(self, contact: ContactKey) -> ContactSnapshot | None:
+        """Give what is known of a contact that is not gone."""
+        known = self.contacts.get(contact)
+        return None if known is None or known.deleted else known
+
+    def contact_of(self, membership: Membership) -> ContactSnapshot:
+        """Give what is known of a membership's contact, which may be nothing."""
+        known = self.known_contact(membership.contact_key)
+        return known or ContactSnapshot(membership.contact_id)
 
     def know(self, contact: ContactKey, snapshot: ContactSnapshot) -> None:
         """Remember a contact as it is now."""
-        self.snapshot[contact] = snapshot
+        self.contacts[contact] = snapshot
         self._changed_contacts.add(contact)
 
-    def forget(self, contact: ContactKey) -> None:
-        """Forget a contact."""
-        self.snapshot.pop(contact, None)
-        self._changed_contacts.add(contact)
+    def apply(self, partition: int, result: WalkResult) -> None:
+        """Take in what became of a membership, which may be new, and say it."""
+        messages = list(messages_of(result))  # first: if one cannot be written, nothing has changed
+        membership = result.membership
+        membership_id = membership.membership_id
+        self.memberships[membership_id] = membership
+        self._partitions[membership_id] = partition
+        live = self._live[membership.contact_key]
+        (live.add if membership.is_live else live.discard)(membership_id)
+        if not membership.is_live:
+            pair = (membership.flow_id, membership.contact_key)
+            self.history.setdefault(pair, set()).add(membership_id)
+        self._planned += [Planned(membership, partition, effect) for effect in result.effects]
+        self.enqueue(partition, *messages)
 
-    def enter(self, received: Received[Any], source_id: str, result: WalkResult) -> None:
-        """Take in a new membership."""
-        new = NewMembership(result.membership, received.partition, source_id)
-        self._new[result.membership.membership_id] = new
-        pair = (result.membership.flow_id, result.membership.contact_id)
-        self.runs[pair] = self.runs.get(pair, 0) + 1
-        self.apply(received, result)
+    @property
+    def plans_deliveries(self) -> bool:
+        """Whether a walk has asked for one."""
+        return bool(self._planned)
 
-    def apply(self, received: Received[Any], result: WalkResult) -> None:
-        """Take in what became of a membership, and say it."""
-        member = result.membership
-        self.members[member.membership_id] = member
-        if member.membership_id in self._new:
-            new = self._new[member.membership_id]
-            self._new[member.membership_id] = replace(new, membership=member)
-        live = self._live[member.contact_key]
-        (live.add if member.is_live else live.discard)(member.membership_id)
-        self.enqueue(received, *messages_of(result))
+    def hold_deliveries(self, membership: Membership) -> None:
+        """Let nobody claim what is planned for a membership: its flow is paused."""
+        self._released.discard(_delivery_of(membership))
+        self._held.add(_delivery_of(membership))
 
-    def enqueue(self, received: Received[Any], *messages: Publishable) -> None:
-        """Publish messages after the commit."""
-        self.outgoing += received.causes_all(messages)
+    def release_deliveries(self, membership: Membership) -> None:
+        """Let what was held be claimed again."""
+        self._held.discard(_delivery_of(membership))
+        self._released.add(_delivery_of(membership))
+
+    def enqueue(self, partition: int, *messages: Publishable) -> None:
+        """Publish messages after the commit, caused by a record of this partition."""
+        self.outgoing += [Outgoing(message, partition) for message in messages]
+
+    def condemn(self, received: Received[Any], message: Publishable, error: Exception) -> None:
+        """Put a part of a record aside, as a command that can be replayed by itself."""
+        self.outgoing.append(received.condemns(message, reason_for(error)))
 
     async def save(self, tx: Transaction) -> None:
         """Write everything that changed."""
-        changed = {contact: self.snapshot.get(contact) for contact in self._changed_contacts}
-        await contacts.write(tx, changed)
-        await memberships.move(tx, list(self._moved()))
-        await memberships.enter(tx, list(self._new.values()))
+        await self._save_contacts(tx)
+        changed = [self.memberships[one] for one in self._partitions]
+        new = [one for one in changed if one.membership_id not in self._found]
+        old = [one for one in changed if one.membership_id in self._found]
+        await memberships.move(tx, list(self._moved(old)))
+        await memberships.remove(tx, [self._found[one.membership_id] for one in self._ending(old)])
+        await memberships.enter(tx, self._with_partition(one for one in new if one.is_live))
+        ended = [*self._ending(old), *(one for one in new if not one.is_live)]
+        await ended_memberships.add(tx, self._with_partition(ended))
+        await ended_memberships.note(tx, [one for one in old if self._had_ended(one)])
+        await self._save_deliveries(tx, ended)
 
-    def _moved(self) -> Iterable[tuple[Membership, Membership]]:
-        for membership_id, found in self._found.items():
-            if self.members[membership_id] is not found:
-                yield found, self.members[membership_id]
+    async def _save_contacts(self, tx: Transaction) -> None:
+        changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
+        await contacts.write(tx, changed)
+        gone = [contact for contact, known in changed.items() if known.deleted]
+        await ended_memberships.forget_contacts(tx, gone)
+
+    async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
+        await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])
+        found = [self._found.get(one.membership_id, one) for one in ended]
+        await deliveries.withdraw(tx, [_delivery_of(one) for one in found])
+        await deliveries.hold(tx, self._held)
+        await deliveries.release(tx, self._released)
+
+    def _stands_there(self, planned: Planned) -> bool:
+        """Say whether the membership has not moved on, or ended, within this very batch."""
+        now = self.memberships[planned.membership.membership_id]
+        return now.expects(planned.membership.hop, "delivery")
+
+    def _had_ended(self, membership: Membership) -> bool:
+        return not self._found[membership.membership_id].is_live
+
+    def _moved(self, old: Iterable[Membership]) -> Iterator[tuple[Membership, Membership]]:
+        for membership in old:
+            if membership.is_live:
+                yield self._found[membership.membership_id], membership
+
+    def _ending(self, old: Iterable[Membership]) -> list[Membership]:
+        return [one for one in old if not one.is_live and not self._had_ended(one)]
+
+    def _with_partition(self, some: Iterable[Membership]) -> list[tuple[int, Membership]]:
+        return [(self._partitions[one.membership_id], one) for one in some]
+
+
+def _delivery_of(membership: Membership) -> DeliveryKey:
+    """Name the delivery that a membership may be standing at."""
+    return DeliveryKey(membership.membership_id, membership.hop)

@@ -1,20 +1,20 @@
-CREATE SEQUENCE flow_definition_revision;
+CREATE SEQUENCE flow_triggers_revision;
 
--- The newest definition of every flow; `revision` orders the changes.
-CREATE TABLE flow_definition (
+-- The triggers of every flow, as its newest definition has them; `revision` orders the changes.
+CREATE TABLE flow_triggers (
     flow_id uuid PRIMARY KEY,
     version int NOT NULL,
     definition jsonb NOT NULL,
     revision bigint NOT NULL
 );
-CREATE UNIQUE INDEX flow_definition_by_revision ON flow_definition (revision);
+CREATE UNIQUE INDEX flow_triggers_by_revision ON flow_triggers (revision);
 
--- Events that were seen. The same id from the same source counts once.
+-- Events that were seen, each by a digest of its workspace, source and id. One partition per week
+-- of real time, dropped when it is old. The column holds the week and not the moment, so that
+-- within a week the database itself refuses an event that comes twice at once.
 CREATE TABLE seen_event (
-    workspace_id uuid NOT NULL,
-    source text NOT NULL,
-    event_id text NOT NULL,
-    seen_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (workspace_id, source, event_id)
-);
-CREATE INDEX seen_event_by_age ON seen_event USING brin (seen_at);
+    key uuid NOT NULL,
+    week timestamptz NOT NULL DEFAULT date_trunc('week', now(), 'UTC'),
+    PRIMARY KEY (key, week)
+) PARTITION BY RANGE (week);
+CREATE TABLE seen_event_default PARTITION OF seen_event DEFAULT;

@@ -1,16 +1,15 @@
-"""The definition of every flow, and the trigger index made of them."""
+"""The triggers of every flow, and the trigger index made of them."""
 
 from collections.abc import Sequence
 
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.flow import Flow
-from libs.domain.matching import TriggerIndex
+from libs.domain.matching import FlowTriggers, TriggerIndex
 
 queries = queries_beside(__file__)
 
 
-async def put(tx: Transaction, flows: Sequence[Flow]) -> None:
+async def put(tx: Transaction, flows: Sequence[FlowTriggers]) -> None:
     """Take definitions in; of several versions of one flow the last counts."""
     newest = {flow.flow_id: flow for flow in sorted(flows, key=lambda flow: flow.version)}
     if newest:
@@ -18,10 +17,7 @@ async def put(tx: Transaction, flows: Sequence[Flow]) -> None:
             tx,
             flow_ids=list(newest),
             versions=[flow.version for flow in newest.values()],
-            definitions=[
-                flow.model_dump(mode="json", by_alias=True, exclude_unset=True)
-                for flow in newest.values()
-            ],
+            definitions=[flow.model_dump(mode="json") for flow in newest.values()],
         )
 
 
@@ -39,5 +35,5 @@ class CurrentTriggers:
     async def refresh(self, tx: Transaction) -> None:
         """Take in what has changed since the last time."""
         async for row in queries.changed_since(tx, revision=self._revision):
-            self.index.put(Flow.model_validate(row["definition"]))
+            self.index.put(FlowTriggers.model_validate(row["definition"]))
             self._revision = row["revision"]

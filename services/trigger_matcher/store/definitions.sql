@@ -1,7 +1,7 @@
 -- name: put(flow_ids, versions, definitions)!
 -- Take definitions in; an older version never replaces a newer one.
-INSERT INTO flow_definition AS mine (flow_id, version, definition, revision)
-SELECT flow_id, version, definition, nextval('flow_definition_revision')
+INSERT INTO flow_triggers AS mine (flow_id, version, definition, revision)
+SELECT flow_id, version, definition, nextval('flow_triggers_revision')
   FROM unnest(:flow_ids::uuid[], :versions::int[], :definitions::jsonb[])
        AS taken (flow_id, version, definition)
     ON CONFLICT (flow_id) DO UPDATE
@@ -11,6 +11,6 @@ SELECT flow_id, version, definition, nextval('flow_definition_revision')
 -- name: changed_since(revision)
 -- Definitions that were taken in after a revision, in that order.
 SELECT revision, definition
-  FROM flow_definition
+  FROM flow_triggers
  WHERE revision > :revision
  ORDER BY revision;

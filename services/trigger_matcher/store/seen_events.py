@@ -1,31 +1,47 @@
-"""The ids of events that were seen: the same id from the same source counts once."""
+"""The events that were seen: the same id from the same source counts once.
+
+How long upstream may repeat an event is a setting, in days, so what was seen is partitioned by the
+week and dropped whole. Each event is looked for in every week there is, two as a rule: fewer and
+larger partitions, because each costs every event a look into an index of its own.
+
+Postgres keeps a key unique within a week; across weeks the look does. A look sees all that the
+owners of this partition of contact.events have committed. An event that upstream repeats under
+another contact's key comes through another partition, maybe at the same moment; the two wait for
+one another on the key, unless one began before midnight on Sunday and the other after. Then both
+pass. What that would do twice is caught behind: an event enrolls a contact into a flow only once.
+"""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
 
 from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.contact_events import ContactEvent
+from libs.contracts.message import derived_id
 
 queries = queries_beside(__file__)
-_FORGET_AT_MOST = 20_000
+
+
+def partitioned(keep_days: float) -> TimePartitioned:
+    """Say how the table is partitioned."""
+    return TimePartitioned("seen_event", "week", keep=timedelta(days=keep_days), ahead=1)
 
 
 async def remember_new(
     tx: Transaction, batch: Sequence[Received[ContactEvent]]
-) -> list[Received[ContactEvent]]:
-    """Remember these events and return, in order and once each, those not seen before."""
-    once: dict[tuple[object, str, str], Received[ContactEvent]] = {}
+) -> dict[UUID, Received[ContactEvent]]:
+    """Remember these events; give, in order and once each, those not seen before, by their key."""
+    once: dict[UUID, Received[ContactEvent]] = {}
     for received in batch:
-        event = received.message
-        once.setdefault((event.workspaceid, event.source, event.id), received)
-    workspaces, sources, event_ids = zip(*once, strict=True) if once else ((), (), ())
-    rows = queries.remember_new(tx, workspaces=workspaces, sources=sources, event_ids=event_ids)
-    fresh = {(row["workspace_id"], row["source"], row["event_id"]) async for row in rows}
-    return [received for key, received in once.items() if key in fresh]
+        once.setdefault(_key_of(received.message), received)
+    await queries.use_indexes(tx)
+    fresh = {row["key"] async for row in queries.remember_new(tx, keys=list(once))}
+    return {key: received for key, received in once.items() if key in fresh}
 
 
-async def forget(tx: Transaction, keep_days: float) -> int:
-    """Forget some events that were seen longer ago than that; give how many."""
-    gone: int = await queries.forget(tx, keep_days=keep_days, at_most=_FORGET_AT_MOST)
-    return gone
+def _key_of(event: ContactEvent) -> UUID:
+    """Half the size of the three parts, and as good as unique (122 bits of a digest)."""
+    return derived_id("event", event.workspaceid, event.source, event.id)

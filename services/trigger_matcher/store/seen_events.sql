@@ -1,24 +1,20 @@
--- name: remember_new(workspaces, sources, event_ids)
--- Remember these events; return the ones not seen before.
-INSERT INTO seen_event (workspace_id, source, event_id)
-SELECT workspace_id, source, event_id
-  FROM unnest(:workspaces::uuid[], :sources::text[], :event_ids::text[])
-       AS fresh (workspace_id, source, event_id)
-    ON CONFLICT DO NOTHING
-RETURNING workspace_id, source, event_id;
+-- name: use_indexes()$
+-- A plan made while a week was small would read it from end to end when it has grown.
+SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true);
 
--- name: forget(keep_days, at_most)$
--- Forget some events that were seen long ago; say how many.
-WITH old AS (
-    SELECT workspace_id, source, event_id
-      FROM seen_event
-     WHERE seen_at < now() - make_interval(secs => :keep_days::float8 * 86400)
-     ORDER BY seen_at
-     LIMIT :at_most::int
-), gone AS (
-    DELETE FROM seen_event USING old
-     WHERE (seen_event.workspace_id, seen_event.source, seen_event.event_id)
-         = (old.workspace_id, old.source, old.event_id)
-    RETURNING 1
-)
-SELECT count(*) FROM gone;
+-- name: remember_new(keys)
+-- Remember these events; return the ones not seen before. Ordered, so that two who remember the
+-- same events wait for each other and not in a circle.
+INSERT INTO seen_event (key)
+SELECT fresh.key
+  FROM unnest(:keys::uuid[]) AS fresh (key)
+  LEFT JOIN LATERAL (
+       SELECT true AS found
+         FROM seen_event
+        WHERE seen_event.key = fresh.key AND seen_event.week <= now()
+        LIMIT 1
+       ) AS before ON true
+ WHERE before.found IS NULL
+ ORDER BY fresh.key
+    ON CONFLICT DO NOTHING
+RETURNING key;

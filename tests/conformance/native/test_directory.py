@@ -1,4 +1,4 @@
-"""`/v1/contacts`, `/v1/lists`, `/v1/custom-fields` (reference, sections 10, 11 and 14.7)."""
+"""`/v1/contacts`, `/v1/lists`, `/v1/custom-fields`."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""`/v1/email-flows` against the seed (003)."""
+"""`/v1/email-flows`, as services/api/native/README.md promises it."""
 
 from typing import Any
 from uuid import uuid4
@@ -58,7 +58,8 @@ def test_keys_open_one_workspace(api: httpx.Client, stack: Stack) -> None:
         ({"steps": []}, "name"),
         ({"name": "x", "steps": [{"step_id": "w", "type": "wait", "duration_amount": 1,
                                   "duration_unit": "years"}]}, "steps.0.duration_unit"),
-        ({"name": "x", "triggers": [{"type": "telepathy"}]}, "triggers.0"),
+        ({"name": "x", "triggers": [{"type": "telepathy"}]}, "triggers.0.type"),
+        ({"name": "x", "colour": "red"}, "colour"),
         ({"name": "x", "disqualification_rules": {
             "kind": "condition", "source": "email_step", "nodeId": "s", "metric": "opened",
             "operator": "has_activity"}}, "disqualification_rules"),
@@ -123,6 +124,9 @@ def test_steps_are_edited_one_by_one(api: httpx.Client) -> None:
     assert code(api.post(path, json={"step": new})) == (409, "campaign_flow_duplicate_step_id")
     patched = api.patch(f"{path}/wait-3-days", json={"step": {"duration_amount": 5}})
     assert patched.json()["steps"][1]["duration_amount"] == 5
+    odd = api.post(path, json={"step": {**new, "step_id": "odd", "colour": "red"}})
+    assert code(odd) == (400, "invalid_request")
+    assert odd.json()["details"]["issues"][0]["path"] == "step.colour"
     referenced = api.delete(f"{path}/check-opened")
     assert code(referenced) == (409, "campaign_flow_step_referenced")
     repaired = api.request(

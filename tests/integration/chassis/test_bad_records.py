@@ -11,13 +11,13 @@ from uuid import uuid4
 import pytest
 
 from libs.chassis.exactly_once.dead_letters import SUFFIX
+from libs.chassis.exactly_once.records import SEQUENCE_HEADER
 from libs.local.kafka import Kafka
 from tests.integration.chassis.test_batches import _nothing_unsent
 from tests.support.echo_service import PARTITIONS, node
 from tests.support.log_reading import Record, everything_in, note, write
 from tests.support.waiting import eventually
 
-SOURCE, SEQ = "millrace-source", "millrace-seq"
 WHO = "somebody"
 
 BAD_VALUES: dict[str, bytes | None] = {
@@ -34,14 +34,16 @@ BAD_VALUES: dict[str, bytes | None] = {
     "as large as the topic takes": b"x" * 1_000_000,
 }
 BAD_HEADERS: dict[str, list[tuple[str, bytes | None]]] = {
-    "no source": [(SOURCE, None), (SEQ, b"1")],
-    "no number": [(SOURCE, b"up"), (SEQ, None)],
-    "a source without a number": [(SOURCE, b"up")],
-    "no digits": [(SOURCE, b"up"), (SEQ, b"first")],
-    "less than one": [(SOURCE, b"up"), (SEQ, b"0")],
-    "more than a column takes": [(SOURCE, b"up"), (SEQ, b"9" * 30)],
-    "a zero in the source": [(SOURCE, b"u\x00p"), (SEQ, b"1")],
-    "no UTF-8 in the source": [(SOURCE, b"\xff\xfe"), (SEQ, b"1")],
+    "nothing in it": [(SEQUENCE_HEADER, None)],
+    "no source": [(SEQUENCE_HEADER, b"#1")],
+    "no number": [(SEQUENCE_HEADER, b"up#")],
+    "a source without a number": [(SEQUENCE_HEADER, b"up")],
+    "no digits": [(SEQUENCE_HEADER, b"up#first")],
+    "less than one": [(SEQUENCE_HEADER, b"up#0")],
+    "more than a column takes": [(SEQUENCE_HEADER, b"up#" + b"9" * 30)],
+    "a source without end": [(SEQUENCE_HEADER, b"u" * 5000 + b"#1")],
+    "a zero in the source": [(SEQUENCE_HEADER, b"u\x00p#1")],
+    "no UTF-8 in the source": [(SEQUENCE_HEADER, b"\xff\xfe#1")],
 }
 
 

@@ -10,8 +10,16 @@ import pytest
 
 from libs.chassis import failpoints
 from libs.chassis.exactly_once import outbox, positions
+from libs.chassis.exactly_once.batch import Batches
+from libs.chassis.exactly_once.publishing import Publishing
 from libs.chassis.exactly_once.reader import Reader
-from libs.chassis.exactly_once.records import Incoming, Outgoing, Received, headers_of
+from libs.chassis.exactly_once.records import (
+    SEQUENCE_HEADER,
+    Incoming,
+    Outgoing,
+    Received,
+    headers_of,
+)
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.local.kafka import Kafka
 from tests.support.echo_service import PARTITIONS, Node, Note, node
@@ -42,7 +50,8 @@ def said_once(servers: str, topic: str) -> Counter[tuple[str, int]]:
     notes: Counter[tuple[str, int]] = Counter()
     for record in everything_in(servers, topic, PARTITIONS):
         headers = dict(record.headers())
-        stream, seq = (record.partition(), headers["millrace-source"]), int(headers["millrace-seq"])
+        source, _, seq = headers[SEQUENCE_HEADER].partition(b"#")
+        stream, seq = (record.partition(), source), int(seq)
         assert seq <= last.get(stream, 0) + 1, "a number is missing"
         if seq == last.get(stream, 0) + 1:
             last[stream] = seq
@@ -117,7 +126,7 @@ async def test_numbered_repeats_are_dropped(
 async def test_mutant_without_watermarks_is_found(
     kafka: Kafka, database: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Reader, "_is_repeat", lambda *_: False)
+    monkeypatch.setattr(Batches, "_is_repeat", lambda *_: False)
     with pytest.raises(AssertionError):
         await numbered_repeats_are_dropped(kafka.bootstrap_servers, database, names)
 
@@ -156,14 +165,14 @@ def fall_asleep_before_the_transaction(
 ) -> tuple[asyncio.Event, asyncio.Event]:
     """Let the next batch stop right before its transaction, once; give (asleep, go on)."""
     asleep, go_on = asyncio.Event(), asyncio.Event()
-    transact = reader._transact  # noqa: SLF001  (the moment before it)
+    apply = reader.batches.apply
 
-    async def sleep_first(batch: Sequence[Incoming[Note]]) -> None:
+    async def sleep_first(records: Sequence[Incoming[Note]]) -> None:
         asleep.set()
         await go_on.wait()
-        await transact(batch)
+        await apply(records)
 
-    reader._transact = sleep_first  # type: ignore[method-assign]  # noqa: SLF001
+    reader.batches.apply = sleep_first  # type: ignore[method-assign]
     return asleep, go_on
 
 
@@ -178,7 +187,7 @@ async def second_owner_fences_the_first(servers: str, url: str, names: tuple[str
         async with transaction(echo.pool) as tx:
             taken = await positions.arm(tx, names[0], range(PARTITIONS))
         other.reader.attach(echo.subscription)
-        other.reader.armed = taken
+        other.reader.ownership.armed = taken
         await _apply_all(other, servers, names[0])
         go_on.set()
         later = some_notes(2, first=3)
@@ -213,7 +222,7 @@ async def test_a_second_owner_fences_the_first(
 async def test_mutant_that_ignores_the_compare_and_set_is_found(
     kafka: Kafka, database: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Reader, "_check_owned", lambda *_: None)
+    monkeypatch.setattr(Batches, "_check_owned", lambda *_: None)
     with pytest.raises(AssertionError):
         await second_owner_fences_the_first(kafka.bootstrap_servers, database, names)
 
@@ -252,15 +261,14 @@ async def test_unsent_chunks_are_sent_by_the_next_owner(
 async def test_mutant_that_marks_before_the_acknowledgement_is_found(
     kafka: Kafka, database: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish = Reader._publish  # noqa: SLF001  (the step to be broken)
+    publish = Publishing.publish
 
-    async def mark_first(self: Reader[Note], chunks: Sequence[outbox.Chunk]) -> None:
-        marks = {(one.source, one.destination): one.last_seq for one in chunks}
-        self._acknowledged.update(marks)
-        await self._remember_acknowledgements()
-        await publish(self, chunks)
+    async def mark_first(self: Publishing, chunks: Sequence[outbox.Chunk]) -> object:
+        self._acknowledged.update({(one.source, one.destination): one for one in chunks})
+        await self.remember_acknowledgements()
+        return await publish(self, chunks)
 
-    monkeypatch.setattr(Reader, "_publish", mark_first)
+    monkeypatch.setattr(Publishing, "publish", mark_first)
     with pytest.raises(AssertionError):
         await unsent_chunks_are_sent_by_the_next_owner(kafka.bootstrap_servers, database, names)
 
@@ -278,10 +286,10 @@ async def test_a_loop_takes_its_turn_only_as_the_owner(
             turns.append(len(owned))
             return await echo.handler(tx, [Received(Note(who="turn", number=1), 0)])  # type: ignore[return-value]
 
-        assert await echo.reader.turn(work, [0, 1])
+        assert await echo.reader.run_as_owner(work, [0, 1])
         async with transaction(echo.pool) as tx:
             await positions.arm(tx, names[0], [0])
-        assert not await echo.reader.turn(work, [0])
+        assert not await echo.reader.run_as_owner(work, [0])
         assert turns == [2]
         assert await heard(echo.pool) == Counter({("turn", 1): 1})
 

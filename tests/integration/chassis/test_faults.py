@@ -11,8 +11,8 @@ import pytest
 
 from libs.chassis.exactly_once.outbox import backlog
 from libs.chassis.exactly_once.relay import Relay
-from libs.chassis.kafka.broker import WrongPartitionCount, ensure_topics
 from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.kafka.topics import WrongPartitionCount, ensure_topics
 from libs.chassis.postgres.migrations import MigrationChanged, migrate
 from libs.chassis.postgres.pool import Pool, open_pool, transaction
 from libs.contracts.topics import Topic

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.partitioner import murmur2 as aiokafka_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.chassis import failpoints
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.outbox import pack, unpack
-from libs.chassis.outages import NotYet, is_outage
+from libs.chassis.kafka.partitioning import murmur2
+from libs.chassis.outages import NotYet, concerns_all, is_fault, is_outage
 from libs.chassis.process.settings import ServiceSettings, SettingsError, read_settings
 from libs.chassis.telemetry.logs import _Sparing
 
@@ -55,13 +57,20 @@ def test_a_bad_variable_is_named(
         read_settings(ServiceSettings)
 
 
-def test_outages_are_told_from_faults() -> None:
-    for outage in (KafkaConnectionError(), OSError(), TimeoutError(), NotYet(),
-                   asyncpg.CannotConnectNowError(), asyncpg.DeadlockDetectedError()):  # fmt: skip
-        assert is_outage(outage)
-    for fault in (ValueError(), KeyError(), asyncpg.UndefinedColumnError(),
-                  asyncpg.UniqueViolationError(), asyncpg.DataError()):  # fmt: skip
-        assert not is_outage(fault)
+def test_what_passes_is_told_from_faults() -> None:
+    outages = (KafkaConnectionError(), OSError(), TimeoutError(),
+               asyncpg.CannotConnectNowError(), asyncpg.DeadlockDetectedError())  # fmt: skip
+    conditions = (NotYet(), asyncpg.UndefinedColumnError(), asyncpg.InvalidCachedStatementError())
+    faults = (ValueError(), KeyError(), asyncpg.UniqueViolationError(), asyncpg.DataError(),
+              asyncpg.RaiseError())  # fmt: skip
+    assert [is_outage(one) for one in (*outages, *conditions, *faults)] == [True] * 8 + [False] * 5
+    assert [is_fault(one) for one in (*outages, *conditions, *faults)] == [False] * 8 + [True] * 5
+    assert [concerns_all(one) for one in (*outages, *conditions)] == [True] * 5 + [False] * 3
+
+
+@given(st.binary(max_size=60))
+def test_keys_are_hashed_as_other_clients_do(key: bytes) -> None:
+    assert murmur2(key) == aiokafka_murmur2(key) & 0xFFFFFFFF
 
 
 def test_points_count_their_hits() -> None:

@@ -22,7 +22,9 @@ from hypothesis.stateful import (
 )
 
 from libs.chassis import failpoints
-from libs.chassis.exactly_once.reader import Reader
+from libs.chassis.exactly_once.batch import Batches
+from libs.chassis.exactly_once.isolation import Isolation
+from libs.chassis.exactly_once.publishing import Publishing
 from tests.support.protocol_world import Died, Process, World, heard, pretended
 
 PARTITIONS = (0, 1)
@@ -39,7 +41,7 @@ POINTS = st.sampled_from(
 )
 
 
-class Batches(RuleBasedStateMachine):
+class Misfortunes(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
@@ -64,13 +66,18 @@ class Batches(RuleBasedStateMachine):
             self.world.processes[number] = Process(self.world, number)
         return self.world.processes[number]
 
-    def give(self, assignment: dict[int, int]) -> None:
-        """Assign partitions; a sleeping process does not hear of it."""
+    def give(self, assignment: dict[int, int], *, pausing: bool = True) -> None:
+        """Assign partitions; a sleeping process does not hear of it.
+
+        They come paused, or with records that were handed out before they could be.
+        """
         self.assignment = assignment
         for number in (1, 2):
             process = self.process(number)
             if process.task is None:
                 process.believed = {part for part, owner in assignment.items() if owner == number}
+                process.paused = set(process.believed) if pausing else set()
+                process.reassigned += 1
 
     @rule(partition=st.sampled_from(PARTITIONS), count=st.integers(1, 4), numbered=st.booleans())
     def produce(self, partition: int, count: int, numbered: bool) -> None:
@@ -143,9 +150,35 @@ class Batches(RuleBasedStateMachine):
             process.sleeping.set()
             self.world.carry_on(process)
 
-    @rule(first=PROCESSES, second=PROCESSES)
-    def rebalance(self, first: int, second: int) -> None:
-        self.give({0: first, 1: second})
+    @rule(number=PROCESSES, hasty=st.booleans())
+    def publish_beside(self, number: int, hasty: bool) -> None:
+        """A hasty process begins its next batch while the last one is still being published."""
+        self.process(number).hasty = hasty
+
+    @rule(number=PROCESSES)
+    def fail_beside_the_next_batch(self, number: int) -> None:
+        """Publishing takes its time and fails, after the next batch has been committed."""
+        process = self.process(number)
+        if process.task is None:
+            self.maintain(number)
+            process.hasty, process.sleep_at, process.fail = True, "publish", "publish"
+            self.deliver(number, 2)
+            self.deliver(number, 2)
+            process.sleep_at = None
+            self.resume_command(number)
+
+    @rule(partition=st.sampled_from(PARTITIONS), ahead=st.integers(0, 3))
+    def wait_for_something(self, partition: int, ahead: int) -> None:
+        """What a record needs has not arrived: its partition waits, and no other."""
+        self.world.awaited.add(f"{partition}:{max(0, len(self.world.log[partition]) - ahead)}")
+
+    @rule()
+    def arrive(self) -> None:
+        self.world.awaited.clear()
+
+    @rule(first=PROCESSES, second=PROCESSES, pausing=st.booleans())
+    def rebalance(self, first: int, second: int, pausing: bool) -> None:
+        self.give({0: first, 1: second}, pausing=pausing)
 
     @invariant()
     def applied_at_most_once_and_in_order(self) -> None:
@@ -169,6 +202,7 @@ class Batches(RuleBasedStateMachine):
 
     def put_right(self) -> None:
         """Wake or forget everyone, let one process do all that is left, and count."""
+        self.world.awaited.clear()
         for number in (1, 2):
             self.resume_command(number)
         self.world.processes.clear()
@@ -191,27 +225,40 @@ ENOUGH = settings(
 
 
 def test_whatever_happens_everything_is_done_exactly_once() -> None:
-    run_state_machine_as_test(Batches, settings=CAREFUL)
+    run_state_machine_as_test(Misfortunes, settings=CAREFUL)
 
 
-async def marked_before_acknowledged(self: Any, chunks: Any) -> None:
-    self._acknowledged.update({(one.source, one.destination): one.last_seq for one in chunks})
-    await self._remember_acknowledgements()
+async def marked_before_acknowledged(self: Any, chunks: Any) -> dict[str, Exception]:
+    self._acknowledged.update({(one.source, one.destination): one for one in chunks})
+    await self.remember_acknowledgements()
     if chunks:
         await self._publisher.publish_chunks(chunks)
         failpoints.reach("after_acknowledgement")
+    return {}
 
 
-MUTANTS = {
-    "compare-and-set result ignored": ("_check_owned", lambda *_: None),
-    "reader's watermark off": ("_is_repeat", lambda *_: False),
-    "marked sent before the acknowledgement": ("_publish", marked_before_acknowledged),
+async def published_out_of_turn(self: Any, chunks: Any, _owned: Any) -> None:
+    """Publish also what follows something that was not published."""
+    await self._publishing.settle()
+    self._publishing.begin(chunks)
+
+
+MUTANTS: dict[str, tuple[type, str, Any]] = {
+    "compare-and-set result ignored": (Batches, "_check_owned", lambda *_: None),
+    "reader's watermark off": (Batches, "_is_repeat", lambda *_: False),
+    "marked sent before the acknowledgement": (Publishing, "publish", marked_before_acknowledged),
+    "published after what failed": (Batches, "_publish", published_out_of_turn),
+    "the rest of a waiting partition applied": (
+        Isolation,
+        "_still_possible",
+        lambda self, records: [one for one in records if one.partition in self._ownership.armed],
+    ),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_broken_protocol_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, broken = MUTANTS[mutant]
-    monkeypatch.setattr(Reader, name, broken)
+    owner, name, broken = MUTANTS[mutant]
+    monkeypatch.setattr(owner, name, broken)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Batches, settings=ENOUGH)
+        run_state_machine_as_test(Misfortunes, settings=ENOUGH)

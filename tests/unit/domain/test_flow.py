@@ -10,10 +10,15 @@ from pydantic import ValidationError
 from libs.domain.calendar import MAX_WAIT, duration, read_instant, to_text
 from libs.domain.contact import may_be_mailed
 from libs.domain.enrollment import History, refusal
-from libs.domain.flow import FlowContent
-from libs.domain.matching import TriggerIndex
-from libs.domain.readiness import Inventory, readiness
-from libs.domain.triggers.trigger import TriggerEvent
+from libs.domain.flow import Flow, FlowContent
+from libs.domain.inventory import Inventory
+from libs.domain.matching import FlowTriggers, TriggerIndex
+from libs.domain.readiness import readiness
+from libs.domain.steps.unknown import UnknownStepType
+from libs.domain.strictness import read_strictly
+from libs.domain.trigger import TriggerEvent
+from libs.domain.walk import walk
+from libs.domain.walk_events import DeliveryFinished, Entered
 from tests.support.builders import (
     FLOW,
     FOLLOWUP,
@@ -24,6 +29,7 @@ from tests.support.builders import (
     WORKSPACE,
     Json,
     a_flow,
+    a_membership,
     snapshot,
 )
 
@@ -33,7 +39,7 @@ READY = Inventory({WELCOME: "approved", FOLLOWUP: "approved"}, frozenset({LIST})
 def content(steps: list[Json] | None = None, **changes: Any) -> FlowContent:
     trigger = {"type": "added_to_static_list", "list_id": str(LIST)}
     whole = {"name": "x", "triggers": [trigger], "steps": WELCOME_STEPS if steps is None else steps}
-    return FlowContent.model_validate({**whole, **changes})
+    return read_strictly(FlowContent, {**whole, **changes})
 
 
 def wait(**fields: Any) -> Json:
@@ -63,6 +69,26 @@ def wait(**fields: Any) -> Json:
 def test_malformed_content_is_refused(changes: Json, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         content(**changes)
+
+
+def test_what_travels_is_read_tolerantly_to_any_depth() -> None:
+    newer = a_flow().model_dump(mode="json", by_alias=True, exclude_unset=True)
+    newer["invented"] = 1
+    newer["steps"][0]["invented"] = {"deep": [1]}
+    newer["steps"][2]["condition"]["invented"] = True
+    newer["steps"][2]["condition"]["conditions"][0]["invented"] = {"x": 1}
+    newer["triggers"][0]["invented"] = 1
+    assert Flow.model_validate(newer) == a_flow()
+
+
+def test_a_step_of_an_unknown_type_is_kept_and_walks_nobody() -> None:
+    teleport = {"step_id": "t", "type": "teleport", "to": {"planet": "Mars"}}
+    flow = a_flow([{**WELCOME_STEPS[0], "next_step_id": "t"}, teleport])
+    assert flow.model_dump(mode="json", exclude_unset=True)["steps"][1] == teleport
+    entered = walk(flow, a_membership(), snapshot(), Entered(), NOW)
+    sent = DeliveryFinished(outcome="sent")
+    with pytest.raises(UnknownStepType, match="teleport"):
+        walk(flow, entered.membership, snapshot(), sent, NOW)
 
 
 def test_the_seeds_example_is_ready() -> None:
@@ -106,12 +132,12 @@ def test_a_circle_with_a_wait_is_allowed_and_strays_are_pointed_out() -> None:
 def test_the_index_finds_by_event_and_list() -> None:
     index = TriggerIndex()
     created = a_flow(flow_id=UUID(int=5), triggers=[{"type": "contact_created"}])
-    index.put(a_flow())
-    index.put(created)
+    index.put(FlowTriggers.of(a_flow()))
+    index.put(FlowTriggers.of(created))
 
     def started(kind: str, **data: Any) -> list[UUID]:
         event = TriggerEvent(WORKSPACE, kind, data)
-        return [match.flow.flow_id for match in index.started_by(event)]
+        return [match.flow_id for match in index.started_by(event)]
 
     assert started("list.contact_added", list_id=LIST) == [FLOW]
     assert started("list.contact_added", list_id=UUID(int=8)) == []
@@ -119,9 +145,9 @@ def test_the_index_finds_by_event_and_list() -> None:
     assert started("contact.created") == [UUID(int=5)]
     elsewhere = TriggerEvent(UUID(int=99), "contact.created", {})
     assert list(index.started_by(elsewhere)) == [], "another workspace's events start nothing"
-    index.put(a_flow(version=2, status="paused"))
+    index.put(FlowTriggers.of(a_flow(version=2, status="paused")))
     assert started("list.contact_added", list_id=LIST) == []
-    index.put(a_flow(version=3, triggers=[{"type": "contact_created"}]))
+    index.put(FlowTriggers.of(a_flow(version=3, triggers=[{"type": "contact_created"}])))
     assert sorted(started("contact.created")) == [FLOW, UUID(int=5)]
 
 

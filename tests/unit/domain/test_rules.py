@@ -106,7 +106,7 @@ def test_lists_and_mails_of_the_run() -> None:
 )
 def test_what_is_malformed_is_refused(rule: Json, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        TREE.validate_python(rule)
+        TREE.validate_python(rule, extra="forbid")
 
 
 def test_trees_have_limits() -> None:

@@ -4,22 +4,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership, MembershipStatus
-from libs.domain.step_result import (
-    DeliveryFinished,
-    Entered,
-    SendEmail,
-    SetTimer,
-    TimerFired,
-    WalkEvent,
-)
+from libs.domain.step_result import DeliverEmail
 from libs.domain.walk import WalkResult, drop, numbered, walk
+from libs.domain.walk_events import DeliveryFinished, Entered, TimerFired, WalkEvent
 from tests.support.builders import FOLLOWUP, NOW, WELCOME, a_flow, a_membership, snapshot
 
+DAY = timedelta(days=1)
 SENT = DeliveryFinished(outcome="sent")
 
 
@@ -37,7 +33,7 @@ def through(flow: Flow, *occurrences: WalkEvent, member: Membership | None = Non
 
 def test_entering_stands_at_the_first_delivery() -> None:
     result = through(a_flow(), Entered())
-    assert result.effects == (SendEmail("send-welcome", WELCOME, operational=False),)
+    assert result.effects == (DeliverEmail("send-welcome", WELCOME, operational=False),)
     assert kinds(result) == ["entered_flow"]
     member = result.membership
     assert (member.status, member.waiting_on, member.hop) == (
@@ -51,7 +47,7 @@ def test_entering_stands_at_the_first_delivery() -> None:
 def test_a_sent_mail_leads_to_the_wait() -> None:
     result = through(a_flow(), Entered(), SENT)
     due = NOW + timedelta(days=1 + 3)
-    assert result.effects == (SetTimer(due),)
+    assert result.effects == ()
     assert kinds(result) == ["email_sent", "step_executed", "waiting"]
     member = result.membership
     assert (member.status, member.waiting_on, member.hop) == (MembershipStatus.WAITING, "timer", 2)
@@ -61,7 +57,7 @@ def test_a_sent_mail_leads_to_the_wait() -> None:
 
 def test_who_did_not_open_gets_the_follow_up() -> None:
     result = through(a_flow(), Entered(), SENT, TimerFired())
-    assert result.effects == (SendEmail("send-followup", FOLLOWUP, operational=False),)
+    assert result.effects == (DeliverEmail("send-followup", FOLLOWUP, operational=False),)
     judged = result.timeline[1].details["judged"]
     assert judged == [{"asked": "send-welcome opened has_activity", "saw": False, "outcome": False}]
 
@@ -129,6 +125,22 @@ def test_dropping_from_outside_leaves_a_numbered_trail() -> None:
     assert not dropped.membership.expects(member.hop, "delivery")
 
 
+@pytest.mark.parametrize("status", ["archived", "deleted"])
+def test_b1_a_flow_that_is_over_moves_nobody_on(status: str) -> None:
+    """The walk itself ends the membership, also where the change was not applied to it yet."""
+    member = through(a_flow(), Entered()).membership
+    result = walk(a_flow(status=status), member, snapshot(), SENT, NOW)
+    assert (result.membership.drop_reason, result.effects) == (f"flow_{status}", ())
+
+
+def test_r14_a_walk_never_goes_back_in_time() -> None:
+    """Its now is the latest of the clock, the due time and the membership's last update."""
+    waiting = through(a_flow(), Entered(), SENT).membership
+    assert waiting.waiting_until is not None
+    early = walk(a_flow(), waiting, snapshot(), TimerFired(), waiting.waiting_until - DAY)
+    assert early.membership.updated_at == waiting.waiting_until
+
+
 def test_going_in_circles_ends() -> None:
     always = {"kind": "condition", "source": "contact_field", "field": "email",
               "operator": "is_not_empty"}  # fmt: skip
@@ -162,12 +174,14 @@ def _any_step(step_id: str, target: st.SearchStrategy[str | None]) -> Any:
 
 @given(any_flow(), st.lists(st.sampled_from(["sent", "skipped", "failed"]), max_size=8))
 def test_laws_of_any_walk(flow: Flow, outcomes: list[Any]) -> None:
-    """It always ends; a live member has one reason to move and one effect; numbers have no gap."""
+    """It always ends; a live membership has one reason to move; numbers have no gap."""
     result = walk(flow, a_membership(), snapshot(), Entered(), NOW)
     told = 0
     for outcome in outcomes:
         member = result.membership
-        assert member.is_live == (member.waiting_on is not None) == bool(result.effects)
+        assert member.is_live == (member.waiting_on is not None)
+        assert (member.waiting_on == "delivery") == bool(result.effects)
+        assert (member.waiting_on == "timer") == (member.waiting_until is not None)
         assert member.is_live != (member.ended_at is not None)
         assert [number for number, _ in numbered(result)] == list(
             range(told + 1, member.sequence + 1)

@@ -1,0 +1,17 @@
+"""What exists in a workspace, of the things a flow may name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from libs.domain.contact import CustomField
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a flow's readiness is judged against."""
+
+    emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
+    lists: frozenset[UUID] = frozenset()
+    custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""What every trigger has: where it is filed in the index, and whether an event matches it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from libs.domain.inventory import Inventory
+
+
+class TriggerEvent(NamedTuple):
+    """An event, as triggers see it: its workspace, type and data."""
+
+    workspace_id: UUID
+    type: str
+    data: Mapping[str, Any]
+
+
+class IndexKey(NamedTuple):
+    """Where a trigger is filed: the event type and, where it names one, the object concerned."""
+
+    event_type: str
+    subject: str = ""
+
+
+class Trigger(BaseModel):
+    """One way into a flow."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def index_key(self) -> IndexKey | None:
+        """Say where the index files this trigger; None while it is incomplete."""
+        return None
+
+    def matches(self, event: TriggerEvent) -> bool:  # noqa: ARG002  (the index key says it all)
+        """Say whether an event filed under the same key really fires this trigger."""
+        return True
+
+    def problems(self, inventory: Inventory) -> Iterator[str]:  # noqa: ARG002  (most need nothing)
+        """Name what is missing before an active flow may hold this trigger, as paths into it."""
+        yield from ()

@@ -1,0 +1,114 @@
+"""`/v1/email-flows/{flow_id}/contacts` and `/members`: who is in a flow, and how they fare."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from services.api.http.keys import ContextParam, Workspace
+from services.api.http.paging import Page
+from services.api.native import serializers
+from services.api.store import memberships as store
+from services.api.store import refusals
+from services.api.store.flows import StoredFlow
+from services.api.use_cases import flows, memberships
+from services.api.use_cases.problems import Problem
+
+router = APIRouter(tags=["members"])
+Json = dict[str, Any]
+
+
+class Enrollment(BaseModel):
+    """Values for the merge tags of this membership."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dynamic_context: Json = {}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFilter:
+    """Which members to list."""
+
+    status: Literal["active", "waiting", "completed", "dropped", "any"] = "any"
+    run_status: Literal["in_flow", "completed", "failed", "exited_flow", "any"] = "any"
+    entered_from: AwareDatetime | None = None
+    entered_to: AwareDatetime | None = None
+    exited_from: AwareDatetime | None = None
+    exited_to: AwareDatetime | None = None
+
+    def query(self) -> Json:
+        """Write it as the store takes it: None asks for all."""
+        asked = {name: getattr(self, name) for name in MemberFilter.__slots__}
+        return {name: None if value == "any" else value for name, value in asked.items()}
+
+
+@router.post("/v1/email-flows/{flow_id}/contacts/{contact_id}", status_code=201)
+async def enroll(
+    app_context: ContextParam,
+    workspace: Workspace,
+    flow_id: UUID,
+    contact_id: UUID,
+    body: Enrollment | None = None,
+) -> Json:
+    """Enroll a contact into an active flow by hand."""
+    context = body.dynamic_context if body else {}
+    entered = await memberships.enroll(app_context, workspace, flow_id, contact_id, context)
+    return {"membership": serializers.membership(entered)}
+
+
+@router.delete("/v1/email-flows/{flow_id}/contacts/{contact_id}", response_model=None)
+async def remove(
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, contact_id: UUID
+) -> Json | Response:
+    """Drop the contact's current membership; 204 if there is none."""
+    dropped = await memberships.remove(app_context, workspace, flow_id, contact_id)
+    return {"membership": serializers.membership(dropped)} if dropped else Response(status_code=204)
+
+
+@router.get("/v1/email-flows/{flow_id}/members")
+async def list_members(
+    app_context: ContextParam,
+    workspace: Workspace,
+    flow_id: UUID,
+    page: Annotated[Page, Depends()],
+    wanted: Annotated[MemberFilter, Depends()],
+) -> Json:
+    """List the members of a flow, newest first."""
+    flow = await flows.read(app_context, workspace, flow_id)
+    query = {"workspace_id": workspace, "flow_id": flow_id, **wanted.query(), **page.query()}
+    found, total = await store.page(app_context.pool, **query)
+    members = [serializers.member(one, _steps(flow)) for one in found]
+    return page.listed("members", members, total)
+
+
+@router.get("/v1/email-flows/{flow_id}/members/{membership_id}")
+async def member_details(
+    app_context: ContextParam, workspace: Workspace, flow_id: UUID, membership_id: UUID
+) -> Json:
+    """Give all of one membership, with its timeline."""
+    flow = await flows.read(app_context, workspace, flow_id)
+    found = await store.read(app_context.pool, workspace, flow_id, membership_id)
+    if found is None:
+        raise Problem("not_found", "campaign_flow_membership_not_found", "Membership not found")
+    return {"membership": serializers.member_details(found, _steps(flow))}
+
+
+@router.get("/v1/refusals")
+async def list_refusals(
+    app_context: ContextParam,
+    workspace: Workspace,
+    page: Annotated[Page, Depends()],
+    flow_id: UUID | None = None,
+    contact_id: UUID | None = None,
+) -> Json:
+    """Say why contacts did not get into flows, newest first."""
+    query = {"workspace_id": workspace, "flow_id": flow_id, "contact_id": contact_id}
+    found, total = await refusals.page(app_context.pool, **query, **page.query())
+    return page.listed("refusals", [serializers.refusal(one) for one in found], total)
+
+
+def _steps(flow: StoredFlow) -> dict[str, Json]:
+    return {step["step_id"]: step for step in flow.content.get("steps", [])}

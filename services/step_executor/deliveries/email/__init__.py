@@ -1,0 +1,1 @@
+"""Composing mails: a version is prepared once, and filled in for each contact."""

@@ -1,0 +1,51 @@
+"""What moves a membership on: a timer that fired, a delivery that is over."""
+
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from libs.contracts.step_commands import Resume
+from libs.domain.membership import WaitingOn
+from libs.domain.walk import walk
+from libs.domain.walk_events import TIMER_FIRED, DeliveryFinished, WalkEvent
+from services.step_executor.store.deliveries import Finished
+from services.step_executor.use_cases.unit_of_work import UnitOfWork
+
+STALE = Counter(
+    "millrace_stale_commands_total",
+    "Wake-ups for a hop the membership has moved on from. Normal after a removal.",
+    ["type"],
+)
+
+
+def resume(unit: UnitOfWork, partition: int, command: Resume) -> None:
+    """A timer fired.
+
+    Raises:
+        NotYet: If the definition of its flow has not arrived here.
+    """
+    expected = (command.membership_id, command.hop)
+    _wake(unit, partition, expected, ("timer", TIMER_FIRED))
+
+
+def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
+    """A delivery is over.
+
+    Raises:
+        NotYet: If the definition of its flow has not arrived here.
+    """
+    event = DeliveryFinished(outcome=finished.outcome, reason=finished.reason)
+    _wake(unit, finished.partition, finished.key, ("delivery", event))
+
+
+def _wake(
+    unit: UnitOfWork, partition: int, expected: tuple[UUID, int], why: tuple[WaitingOn, WalkEvent]
+) -> None:
+    membership_id, hop = expected
+    waiting_on, event = why
+    membership = unit.memberships.get(membership_id)
+    if membership is None or not membership.expects(hop, waiting_on):
+        STALE.labels(event.type).inc()
+        return
+    flow = unit.flow(membership.flow_id)
+    unit.apply(partition, walk(flow, membership, unit.contact_of(membership), event, unit.now))

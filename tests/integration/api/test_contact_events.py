@@ -1,0 +1,141 @@
+"""The built-in directory following contact.events, on a real database."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.postgres.pool import Pool, transaction
+from libs.domain.contact import ContactSnapshot
+from services.api.handlers import contact_events
+from services.api.store import directory
+from services.api.store.directory import StoredContact
+from tests.integration.api.messages import contact_event, tell_of_contacts
+from tests.support.builders import CONTACT, NOW, WORKSPACE, Json
+
+Happened = tuple[str, Json]
+LIST = UUID(int=77)
+CREATED: Happened = (
+    "contact.created",
+    {"fields": {"email": "Ada@x.example"}, "custom_fields": {"n": 1}},
+)
+UPDATED: Happened = ("contact.updated", {"fields": {"city": "Rome"}})
+ADDED: Happened = ("list.contact_added", {"list_id": str(LIST)})
+REMOVED: Happened = ("list.contact_removed", {"list_id": str(LIST)})
+OPENED: Happened = ("email.opened", {"email_id": str(UUID(int=5))})
+DELETED: Happened = ("contact.deleted", {})
+METRIC: Happened = ("activity.recorded", {"metric": "Placed Order"})
+
+
+async def after(pool: Pool, *batches: list[Happened]) -> StoredContact | None:
+    for batch in batches:
+        await tell_of_contacts(pool, *(contact_event(kind, data) for kind, data in batch))
+    return (await directory.read_contacts(pool, [(WORKSPACE, CONTACT)])).get((WORKSPACE, CONTACT))
+
+
+async def known_after(pool: Pool, *batches: list[Happened]) -> ContactSnapshot:
+    contact = await after(pool, *batches)
+    assert contact is not None
+    return contact.snapshot
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+async def test_events_apply_in_their_order(api_pool: Pool, in_one_batch: bool) -> None:
+    changed: Happened = ("contact.updated", {"fields": {"email": None, "city": "Rome"}})
+    happened = [CREATED, ADDED, ADDED, changed]
+    known = await known_after(
+        api_pool, *([happened] if in_one_batch else [[one] for one in happened])
+    )
+    assert (known.fields["email"], known.fields["city"]) == (None, "Rome")
+    assert known.custom_fields == {"n": 1}
+    assert known.lists == {LIST}
+
+
+@pytest.mark.parametrize("last", [OPENED, METRIC, REMOVED, DELETED, UPDATED, ADDED])
+@pytest.mark.parametrize("in_one_batch", [True, False])
+async def test_what_comes_late_brings_a_deleted_contact_not_back(
+    api_pool: Pool, in_one_batch: bool, last: Happened
+) -> None:
+    happened = [CREATED, ADDED, DELETED, last]
+    batches = [happened] if in_one_batch else [[one] for one in happened]
+    assert await after(api_pool, *batches) is None
+    assert await api_pool.fetchval("SELECT count(*) FROM deleted_contact") == 1
+
+
+async def test_a_deletion_may_come_before_anything_else(api_pool: Pool) -> None:
+    assert await after(api_pool, [DELETED], [UPDATED]) is None
+
+
+@pytest.mark.parametrize("first", [CREATED, ADDED, UPDATED])
+async def test_a_contact_may_begin_with_any_event_that_says_it_is_there(
+    api_pool: Pool, first: Happened
+) -> None:
+    assert await after(api_pool, [first]) is not None
+
+
+@pytest.mark.parametrize("batches", [[[DELETED, CREATED]], [[DELETED], [CREATED]]])
+async def test_a_contact_may_come_back(api_pool: Pool, batches: list[list[Happened]]) -> None:
+    known = await known_after(api_pool, [CREATED, UPDATED, ADDED], *batches)
+    assert (known.lists, "city" in known.fields) == (frozenset(), False)
+    assert await api_pool.fetchval("SELECT count(*) FROM deleted_contact") == 0
+
+
+async def test_bounces_and_complaints_are_remembered(api_pool: Pool) -> None:
+    bounced: Happened = ("email.bounced", OPENED[1])
+    known = await known_after(api_pool, [CREATED, bounced, ("email.complained", OPENED[1])])
+    assert known.fields["marketingEmailInvalid"] is True
+    assert known.fields["unsubscribed"] is True
+
+
+async def test_it_is_known_since_when_and_when_it_changed(api_pool: Pool) -> None:
+    later = NOW + timedelta(days=1)
+    await after(api_pool, [CREATED])
+    await tell_of_contacts(api_pool, contact_event(*UPDATED, time=later))
+    await tell_of_contacts(api_pool, contact_event(*METRIC, time=later + timedelta(days=1)))
+    contact = await after(api_pool)
+    assert contact is not None
+    assert (contact.created_at, contact.updated_at) == (NOW, later)
+
+
+async def statements(pool: Pool, *happened: Happened, known_lists: set[Any]) -> list[str]:
+    """Say what a batch asks of the database, in a word each."""
+    asked: list[str] = []
+
+    def note(record: Any) -> None:
+        asked.append(record.query.split()[0])
+
+    async with transaction(pool) as tx:
+        tx.add_query_logger(note)
+        batch: list[Received[Any]] = [contact_event(kind, data) for kind, data in happened]
+        await contact_events.handle_batch(tx, batch, known_lists=known_lists)
+        tx.remove_query_logger(note)
+    return asked
+
+
+async def test_what_changes_nothing_costs_nothing(api_pool: Pool) -> None:
+    await after(api_pool, [CREATED, ADDED])
+    assert await statements(api_pool, OPENED, METRIC, known_lists=set()) == []
+    # The contact and the list are read; neither is written.
+    lists: set[Any] = set()
+    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT", "SELECT"]
+    assert lists == {(WORKSPACE, LIST)}
+    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"]
+
+
+async def test_a_list_is_not_taken_for_known_before_it_is_committed(api_pool: Pool) -> None:
+    lists: set[Any] = set()
+    await statements(api_pool, ADDED, known_lists=lists)
+    assert lists == set()
+
+
+async def test_lists_known_from_events_wait_for_their_name(api_pool: Pool) -> None:
+    await after(api_pool, [ADDED])
+    assert [one["name"] for one in await directory.lists(api_pool, WORKSPACE)] == [str(LIST)]
+    for name, shown in (("People", "People"), ("Others", "People")):
+        async with transaction(api_pool) as tx:
+            named = await directory.name_list(tx, WORKSPACE, LIST, name, NOW)
+        assert (named["name"], named["created_at"]) == (shown, NOW)
+    await after(api_pool, [REMOVED, ADDED])
+    assert [one["name"] for one in await directory.lists(api_pool, WORKSPACE)] == ["People"]

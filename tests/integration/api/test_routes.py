@@ -1,0 +1,180 @@
+"""The native API on a database alone: what it publishes reaches its own directory at once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from libs.chassis.clock import Clock
+from libs.chassis.exactly_once.outbox import Destination, OutboxRecord, Publishable
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.exactly_once.relay import Relay
+from libs.chassis.kafka.publisher import Publisher
+from libs.chassis.postgres.pool import Pool, transaction
+from libs.contracts.contact_events import CloudEvent
+from services.api.handlers import contact_events
+from services.api.settings import Settings
+from services.api.store import keys
+from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.replies import Replies
+from services.api.wiring import app_of
+from tests.integration.api.messages import a_journey, a_refusal, tell
+from tests.support.builders import WELCOME_STEPS, WORKSPACE, Json
+
+KEY = "millrace_a-key-of-the-workspace"
+MAIL = {"name": "n", "subject": "s", "from_name": "f", "from_address": "f@x.example", "html": "x"}
+
+
+@dataclass
+class Mirror:
+    """A publisher whose contact events reach the directory before it returns."""
+
+    pool: Pool
+    said: list[Publishable] = field(default_factory=list)
+
+    async def publish(self, message: Publishable) -> None:
+        self.said.append(message)
+        if isinstance(message, CloudEvent):
+            async with transaction(self.pool) as tx:
+                batch: list[Received[Any]] = [Received(message, 0)]
+                await contact_events.handle_batch(tx, batch, known_lists=set())
+
+    def outbox_record(self, source: str, message: Publishable) -> OutboxRecord:
+        self.said.append(message)
+        to = Destination(message.topic.name, 0)
+        return OutboxRecord(source, to, message.key.encode(), message.body())
+
+
+@pytest.fixture
+async def api(api_pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings.model_validate(
+        {
+            "DATABASE_URL": "postgresql://api@localhost/api", "KAFKA_BOOTSTRAP_SERVERS": "x",
+            "public_url": "http://api", "signing_key": "x" * 16, "definition_wait_seconds": 0,
+        }
+    )  # fmt: skip
+    async with transaction(api_pool) as tx:
+        await keys.put(tx, KEY, WORKSPACE)
+    publisher = cast("Publisher", Mirror(api_pool))
+    relay = Relay("api", api_pool, publisher)
+    context = AppContext(api_pool, relay, publisher, Replies(), Clock(1.0, None), settings)
+    transport = httpx.ASGITransport(app_of(context))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://api", headers=headers
+    ) as client:
+        yield client
+
+
+async def create(api: httpx.AsyncClient, **changes: Any) -> Json:
+    answer = await api.post("/v1/email-flows", json={"name": "n", **changes})
+    assert answer.status_code == 201, answer.text
+    created: Json = answer.json()
+    return created
+
+
+def issue(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["details"]["issues"][0]["path"]
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error_code"]
+
+
+async def test_what_users_send_is_read_strictly(api: httpx.AsyncClient) -> None:
+    odd, step = {"colour": "red"}, WELCOME_STEPS[1]
+    flow = await create(api, steps=WELCOME_STEPS)
+    path = f"/v1/email-flows/{flow['flow_id']}"
+    for call, where in (
+        (api.post("/v1/email-flows", json={"name": "n", **odd}), "colour"),
+        (api.post("/v1/email-flows", json={"name": "n", "steps": [{**step, **odd}]}),
+         "steps.0.colour"),
+        (api.patch(path, json=odd), "colour"),
+        (api.patch(path, json={"steps": [{**step, "type": "telepathy"}]}), "steps.0.type"),
+        (api.put(f"{path}/triggers", json={"triggers": [{"type": "telepathy"}]}),
+         "triggers.0.type"),
+        (api.put(f"{path}/steps", json={"steps": [{**step, **odd}]}), "steps.0.colour"),
+        (api.post(f"{path}/steps", json={"step": {**step, **odd}}), "step.colour"),
+        (api.post(f"{path}/steps", json={"step": {"step_id": "x", "type": "telepathy"}}),
+         "step.type"),
+        (api.patch(f"{path}/steps/wait-3-days", json={"step": odd}), "steps.1.colour"),
+    ):  # fmt: skip
+        assert issue(await call) == (400, where)
+
+
+async def test_flows_are_listed_sorted_and_paged(api: httpx.AsyncClient) -> None:
+    for name in "bac":
+        await create(api, name=f"Flow {name}")
+    asked: Json = {"sort_by": "name", "sort_order": "asc", "limit": 2, "search": "fLoW"}
+    told = (await api.get("/v1/email-flows", params=asked)).json()
+    assert [flow["name"] for flow in told["flows"]] == ["Flow a", "Flow b"]
+    assert told["pagination"] == {"page": 1, "limit": 2, "total": 3, "total_pages": 2}
+    told = (await api.get("/v1/email-flows", params={**asked, "page": 9})).json()
+    assert (told["flows"], told["pagination"]["total"]) == ([], 3)
+    told = (await api.get("/v1/email-flows", params={"sort_by": "created_at"})).json()
+    assert [flow["name"] for flow in told["flows"]] == ["Flow c", "Flow a", "Flow b"]
+    assert (await api.get("/v1/email-flows?status=active")).json()["pagination"]["total"] == 0
+
+
+async def test_a_mail_in_use_stays_approved(api: httpx.AsyncClient) -> None:
+    email_id = (await api.post("/v1/emails", json=MAIL)).json()["email_id"]
+    assert (await api.post(f"/v1/emails/{email_id}/approve")).json()["status"] == "approved"
+    listed = (await api.get("/v1/emails?limit=1")).json()
+    assert (listed["emails"][0]["email_id"], listed["pagination"]["total"]) == (email_id, 1)
+    assert (await api.get("/v1/emails?page=2")).json()["emails"] == []
+    steps = [{"step_id": "s", "type": "send_email", "email_id": email_id}]
+    flow = await create(api, steps=steps, settings={"not_a_step": email_id})
+    path = f"/v1/email-flows/{flow['flow_id']}"
+    assert (await api.post(f"{path}/activate")).json()["status"] == "active"
+    refused = await api.post(f"/v1/emails/{email_id}/unapprove")
+    assert code(refused) == (409, "email_in_use")
+    assert refused.json()["details"]["flow_ids"] == [flow["flow_id"]]
+    assert (await api.post(f"{path}/pause")).json()["status"] == "paused"
+    assert (await api.patch(path, json={"steps": []})).status_code == 200
+    assert (await api.post(f"/v1/emails/{email_id}/unapprove")).json()["status"] == "draft"
+    assert (await api.post(f"{path}/archive")).json()["archived_at"] is not None
+    assert (await api.delete(path)).json()["deleted"] is True
+
+
+async def test_members_and_refusals_are_shown(api: httpx.AsyncClient, api_pool: Pool) -> None:
+    items = [{"email": "ada@x.example", "first_name": "Ada", "custom_fields": {"n": 1}}]
+    created = (await api.post("/v1/contacts", json={"items": items})).json()
+    contact = created["results"][0]["contact_id"]
+    flow = await create(api, steps=[{**WELCOME_STEPS[1], "step_id": "w", "label": "W"}])
+    journey = a_journey(contact_id=contact, flow_id=flow["flow_id"], context={"a": 1})
+    await tell(api_pool, journey.enters(), journey.completes(), a_refusal(contact_id=contact))
+    path = f"/v1/email-flows/{flow['flow_id']}/members"
+    (member,) = (await api.get(path)).json()["members"]
+    assert (member["run_status"], member["contact"]["first_name"]) == ("completed", "Ada")
+    assert member["executed_steps"] == [
+        {"step_id": "w", "type": "wait", "label": "W", "executed_at": "2026-07-02T09:00:00.000Z",
+         "outcome": "waited"},
+    ]  # fmt: skip
+    details = (await api.get(f"{path}/{journey.membership_id}")).json()["membership"]
+    assert (details["dynamic_context"], details["failure"]) == ({"a": 1}, None)
+    assert [(one["sequence"], one["type"]) for one in details["timeline"]] == [
+        (1, "entered_flow"), (2, "waiting"), (3, "step_executed"), (4, "completed"),
+    ]  # fmt: skip
+    assert (await api.get(f"/v1/email-flows/{flow['flow_id']}")).json()["details"] == {
+        "total_entered": 1, "active_count": 0, "waiting_count": 0, "completed_count": 1,
+        "dropped_count": 0, "most_recent_entry_at": "2026-07-02T09:00:00.000Z",
+    }  # fmt: skip
+    (refusal,) = (await api.get(f"/v1/refusals?contact_id={contact}")).json()["refusals"]
+    assert refusal["reason"] == "already_in_flow"
+
+
+async def test_the_directory_follows_what_it_publishes(api: httpx.AsyncClient) -> None:
+    items = [{"phone": "1"}]
+    created = (await api.post("/v1/contacts", json={"items": items})).json()
+    path = f"/v1/contacts/{created['results'][0]['contact_id']}"
+    list_id = (await api.post("/v1/lists", json={"name": "People"})).json()["list_id"]
+    on_list = f"/v1/lists/{list_id}/contacts/{created['results'][0]['contact_id']}"
+    assert (await api.post(on_list)).json()["member"] is True
+    assert (await api.get(path)).json()["list_ids"] == [list_id]
+    assert (await api.delete(on_list)).json()["member"] is False
+    changed = (await api.patch(path, json={"city": "Rome", "custom_fields": {"n": 1}})).json()
+    assert (changed["fields"]["city"], changed["list_ids"]) == ("Rome", [])
+    assert (await api.delete(path)).status_code == 202
+    assert code(await api.get(path)) == (404, "contact_not_found")
