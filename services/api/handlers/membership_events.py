@@ -41,19 +41,25 @@ async def _known(tx: Transaction, changed: Sequence[MembershipChanged]) -> dict[
     begun: set[UUID] = set()
     continued: set[UUID] = set()
     for one in changed:
-        begins = one.timeline and one.timeline[0].sequence == _FIRST
-        (begun if begins else continued).add(one.membership.membership_id)
+        (begun if _begins(one) else continued).add(one.membership.membership_id)
     return await memberships.known(tx, begun, continued - begun)
 
 
+def _begins(message: MembershipChanged) -> bool:
+    return bool(message.timeline) and message.timeline[0].sequence == _FIRST
+
+
 def updates_of(changed: Iterable[MembershipChanged], known: Mapping[UUID, Known]) -> list[Update]:
-    """Say what each membership is now and what its timeline gained; repeats change nothing."""
+    """Say what each membership is now and what its timeline gained.
+
+    Repeats change nothing, and neither does what goes on after a beginning that is not kept.
+    """
     updates: dict[UUID, Update] = {}
     for message in changed:
         state = message.membership
         update = updates.get(state.membership_id)
         before = update.state if update else known.get(state.membership_id)
-        if before is not None and not _is_newer(state, before):
+        if not _tells_something(message, before):
             continue
         if update is None:
             known_before = known.get(state.membership_id)
@@ -63,6 +69,13 @@ def updates_of(changed: Iterable[MembershipChanged], known: Mapping[UUID, Known]
             update.entries.extend(message.timeline)
         update.state = state
     return list(updates.values())
+
+
+def _tells_something(message: MembershipChanged, before: MembershipState | Known | None) -> bool:
+    if before is None:
+        # What goes on though nothing is known of it was dropped here by age, and stays so.
+        return not message.timeline or _begins(message)
+    return _is_newer(message.membership, before)
 
 
 def _is_newer(state: MembershipState, before: MembershipState | Known) -> bool:

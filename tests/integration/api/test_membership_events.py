@@ -138,6 +138,18 @@ async def test_it_is_added_even_if_the_end_was_long_ago(api_pool: Pool) -> None:
     assert await rows(api_pool, "ended_membership") == 1
 
 
+async def test_what_happens_after_its_partition_was_dropped_makes_no_ghost(api_pool: Pool) -> None:
+    journey = a_journey()
+    await tell(api_pool, journey.enters(), journey.completes())
+    before = await counted(api_pool)
+    await api_pool.execute("DELETE FROM ended_membership")
+    await tell(api_pool, journey.walks([OPENED], "completed", ended_at=NOW))
+    await tell(api_pool, journey.walks([OPENED], "active"))
+    tables = ("membership", "timeline", "ended_membership")
+    assert [await rows(api_pool, table) for table in tables] == [0, 0, 0]
+    assert await counted(api_pool) == before == Counts(entered=1, completed=1, last_entry_at=NOW)
+
+
 async def test_counts_take_one_row_per_flow_and_batch(api_pool: Pool) -> None:
     other = uuid4()
     journeys = [a_journey(flow_id=flow) for flow in (FLOW, FLOW, FLOW, other)]

@@ -193,7 +193,7 @@ def known(status: str, sequence: int) -> dict[UUID, Known]:
 
 
 def test_counts_change_by_what_a_membership_was_and_is() -> None:
-    entered = updates_of([changed("waiting", 3)], {})
+    entered = updates_of([changed("waiting", 1)], {})
     assert count_changes(entered) == {FLOW: Counts(entered=1, waiting=1, last_entry_at=NOW)}
     ended = updates_of([changed("completed", 5)], known("waiting", 3))
     assert count_changes(ended) == {FLOW: Counts(waiting=-1, completed=1)}
@@ -208,6 +208,12 @@ def test_only_what_is_newer_counts() -> None:
     assert (update.state.status, update.entries) == ("active", [])
     (update,) = updates_of([changed("waiting", 1), changed("waiting", 2)], {})
     assert (update.state.sequence, [one.sequence for one in update.entries]) == (2, [1, 2])
+
+
+def test_what_goes_on_after_a_beginning_that_is_not_kept_counts_for_nothing() -> None:
+    assert updates_of([changed("completed", 5), changed("completed", 6)], {}) == []
+    parked = changed("active", 5).model_copy(update={"timeline": []})
+    assert len(updates_of([parked], {})) == 1
 
 
 @pytest.mark.parametrize(
