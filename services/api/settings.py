@@ -14,7 +14,7 @@ class Settings(ServiceSettings):
     `MILLRACE_BOOTSTRAP_API_KEY` and `MILLRACE_BOOTSTRAP_WORKSPACE_ID` make a first workspace with a
     key at the start, if they are set and it does not exist.
 
-    What is older than `keep_…_days` is dropped, a month at a time: ended memberships with their
+    What is older than `…_keep_days` is dropped, a month at a time: ended memberships with their
     timelines, refusals, and that a contact was deleted (until then a late update does not bring it
     back).
     """
@@ -26,6 +26,6 @@ class Settings(ServiceSettings):
     reply_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     definition_wait_seconds: Annotated[float, Field(ge=0)] = 5.0
     directory_wait_seconds: Annotated[float, Field(ge=0)] = 5.0
-    keep_ended_memberships_days: Annotated[int, Field(ge=1, le=36_500)] = 400
-    keep_refusals_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    keep_deleted_contacts_days: Annotated[int, Field(ge=8, le=36_500)] = 90
+    ended_memberships_keep_days: Annotated[float, Field(ge=1, le=36_500)] = 400.0
+    refusals_keep_days: Annotated[float, Field(ge=1, le=36_500)] = 90.0
+    deleted_contacts_keep_days: Annotated[float, Field(ge=8, le=36_500)] = 90.0

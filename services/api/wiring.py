@@ -63,9 +63,9 @@ def _read(builder: ServiceBuilder) -> None:
 def partitioned(settings: Settings) -> list[TimePartitioned]:
     """Say what is dropped by age, a month at a time."""
     kept = {
-        "ended_membership": settings.keep_ended_memberships_days,
-        "refusal": settings.keep_refusals_days,
-        "deleted_contact": settings.keep_deleted_contacts_days,
+        "ended_membership": settings.ended_memberships_keep_days,
+        "refusal": settings.refusals_keep_days,
+        "deleted_contact": settings.deleted_contacts_keep_days,
     }
     return [TimePartitioned(table, "month", timedelta(days=days)) for table, days in kept.items()]
 

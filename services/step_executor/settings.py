@@ -37,4 +37,4 @@ class Settings(ServiceSettings):
     members_per_page: Annotated[int, Field(ge=1, le=5000)] = 500
     ended_memberships_keep_days: Annotated[float, Field(ge=1)] = 400.0
     ended_deliveries_keep_days: Annotated[float, Field(ge=1)] = 90.0
-    deleted_contacts_keep_days: Annotated[float, Field(ge=1)] = 30.0
+    deleted_contacts_keep_days: Annotated[float, Field(ge=1)] = 90.0

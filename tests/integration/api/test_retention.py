@@ -13,6 +13,7 @@ from services.api.settings import Settings
 from services.api.store import counts, memberships, refusals
 from services.api.use_cases import erasure
 from services.api.wiring import partitioned
+from services.step_executor.settings import Settings as ExecutorSettings
 from tests.integration.api.messages import (
     COMPLETED,
     ENTERED,
@@ -37,12 +38,14 @@ CONTEXT = {"coupon": "For Ada"}
 TABLES = "membership timeline ended_membership refusal contact deleted_contact".split()
 
 
+NEEDED: Json = {
+    "DATABASE_URL": "postgresql://api@localhost/api", "KAFKA_BOOTSTRAP_SERVERS": "localhost",
+    "public_url": "http://localhost", "signing_key": "x" * 16,
+}  # fmt: skip
+
+
 def settings(**changes: Any) -> Settings:
-    needed: Json = {
-        "DATABASE_URL": "postgresql://api@localhost/api", "KAFKA_BOOTSTRAP_SERVERS": "localhost",
-        "public_url": "http://localhost", "signing_key": "x" * 16,
-    }  # fmt: skip
-    return Settings(**needed, **changes)
+    return Settings(**NEEDED, **changes)
 
 
 async def age(pool: Pool, table: str, column: str, days: int) -> None:
@@ -77,8 +80,21 @@ async def test_how_long_is_a_setting(api_pool: Pool) -> None:
     journey = a_journey()
     await tell(api_pool, journey.enters(), journey.completes())
     await age(api_pool, "ended_membership", "stored_at", 440)
-    await maintain_partitions(api_pool, partitioned(settings(keep_ended_memberships_days=500)))
+    await maintain_partitions(api_pool, partitioned(settings(ended_memberships_keep_days=500)))
     assert await memberships.read(api_pool, WORKSPACE, FLOW, journey.membership_id) is not None
+
+
+@pytest.mark.parametrize("days", [400.0, 500.5])
+def test_one_environment_does_for_the_api_and_the_executor(
+    days: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_ENDED_MEMBERSHIPS_KEEP_DAYS", str(days))
+    monkeypatch.setenv("MILLRACE_REFUSALS_KEEP_DAYS", "91")
+    executor = ExecutorSettings(**NEEDED, smtp_host="localhost")
+    api = settings()
+    assert api.ended_memberships_keep_days == executor.ended_memberships_keep_days == days
+    assert api.deleted_contacts_keep_days == executor.deleted_contacts_keep_days == 90
+    assert api.refusals_keep_days == 91
 
 
 async def everything(pool: Pool) -> str:
