@@ -38,6 +38,17 @@ class Seen:
     outcome: bool | None
 
 
+_SHOWN_CHARACTERS = 200
+"""What is kept of a value: enough to explain a decision by, whatever the value's length."""
+
+
+def _shown(value: Scalar) -> Scalar:
+    """Cut what was seen: a record that tells of it must fit its topic."""
+    if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
+        return value[:_SHOWN_CHARACTERS] + "…"
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The outcome of a rule (None: cannot be judged) and everything that was looked at."""
@@ -112,7 +123,7 @@ def _contact_field(rule: ContactField) -> Predicate:
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
         value = snapshot.fields.get(rule.field)
         outcome = compare(kind, rule.operator, value, operand, now)
-        return Verdict(outcome, (Seen(asked, value, outcome),))
+        return Verdict(outcome, (Seen(asked, _shown(value), outcome),))
 
     return judge
 
@@ -126,7 +137,7 @@ def _custom_field(rule: CustomFieldCondition, definition: CustomField | None) ->
         outcome = (
             compare(definition.type, rule.operator, value, rule.value, now) if definition else None
         )
-        return Verdict(outcome, (Seen(asked, value, outcome),))
+        return Verdict(outcome, (Seen(asked, _shown(value), outcome),))
 
     return judge
 
@@ -155,7 +166,7 @@ def _email_step(rule: EmailStep) -> Predicate:
 
 def _asked(what: str, name: str, operand: Operand) -> str:
     shown = operand.relative.model_dump() if isinstance(operand, RelativeDate) else operand
-    return f"{what} {name}" if shown is None else f"{what} {name} {shown!r}"
+    return f"{what} {name}" if shown is None else f"{what} {name} {_shown(repr(shown))}"
 
 
 def compare(

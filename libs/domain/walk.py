@@ -6,6 +6,7 @@ a timer or a delivery, or leaves the flow. It returns the membership as it is th
 carry out, and the timeline entries it added. Nothing else decides where a membership goes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,10 @@ from libs.domain.walk_events import DeliveryFinished, Entered, TimerFired, WalkE
 
 MAX_STEPS_AT_ONCE = 200
 """A walk that takes more is going in circles. Readiness refuses such flows; this is the net."""
+
+
+MAX_JUDGEMENTS = 300
+"""So many judged conditions one walk tells of: its record must fit its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class _Walk:
     engagement: Engagement = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
+    judgements: int = 0
 
     def result(self) -> WalkResult:
         """Take steps until the membership suspends or ends."""
@@ -121,7 +127,7 @@ class _Walk:
 
     def _next_answer(self, step: Step, answer: Continue) -> StepResult:
         self.effects += answer.effects
-        self._note("step_executed", step, {"outcome": answer.outcome, **answer.details})
+        self._note("step_executed", step, {"outcome": answer.outcome, **self._told(answer)})
         return self._enter(step.target(answer.edge))
 
     def _enter(self, step_id: str | None) -> StepResult:
@@ -135,6 +141,15 @@ class _Walk:
         if self.flow.disqualifies(self.contact, self.now):
             return Exit("disqualified")
         return step.on_enter(self._context(step))
+
+    def _told(self, answer: Continue) -> Mapping[str, Any]:
+        """Give what a step tells of itself; how often rules are judged in a walk has no limit."""
+        judged = answer.details.get("judged", ())
+        room = MAX_JUDGEMENTS - self.judgements
+        self.judgements += min(len(judged), room)
+        if len(judged) <= room:
+            return answer.details
+        return {**answer.details, "judged": judged[:room], "judged_in_all": len(judged)}
 
     def _settle(self, answer: StepResult) -> Membership:
         """Write the membership as it is now."""

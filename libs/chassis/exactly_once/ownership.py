@@ -185,6 +185,7 @@ class Ownership:
         """Compare where partitions stand with what the log has; a recreated topic is refused."""
         for partition, (first, end) in (await self._log.bounds(list(armed))).items():
             one = armed[partition]
+            one.end_offset = end
             if one.next_offset > end:
                 raise RuntimeError(
                     f"{self._topic}/{partition} ends at {end}, but {one.next_offset} was read "

@@ -22,7 +22,9 @@ class OwnedPartition:
         watermarks: The highest number taken from each source.
         gap: The first offset that followed `next_offset` with a gap, as seen before the last seek.
             A gap that is seen again after the seek is legal: compaction or retention made it.
-        timestamp_ms: When the last record that was applied was written, as Kafka says.
+        timestamp_ms: When the last record that was applied was written, as Kafka says; None until
+            the first one after arming.
+        end_offset: Where the log ended when it was armed.
     """
 
     partition: int
@@ -31,6 +33,7 @@ class OwnedPartition:
     watermarks: dict[str, int] = field(default_factory=dict)
     gap: int | None = None
     timestamp_ms: int | None = None
+    end_offset: int = 0
 
 
 async def arm(tx: Transaction, topic: str, partitions: Sequence[int]) -> dict[int, OwnedPartition]:

@@ -122,17 +122,21 @@ class Reader(Generic[M]):
         await self.publishing.settle()
 
     def lag_seconds(self) -> dict[int, float]:
-        """Say how far behind each armed partition is: 0 if all that was fetched was applied.
+        """Say how far behind each armed partition is: 0 if all there is has been applied.
 
-        Else the age, in real time, of the last record that was applied. Costs no call.
+        Else the age, in real time, of the last record that was applied. A partition of which that
+        is not known, because none was applied since it was armed, is left out. Costs no call.
         """
         now_ms = Clock().now().timestamp() * 1000
-        return {one.partition: self._lag(one, now_ms) for one in list(self.armed.values())}
+        lags = {one.partition: self._lag(one, now_ms) for one in list(self.armed.values())}
+        return {partition: lag for partition, lag in lags.items() if lag is not None}
 
-    def _lag(self, one: OwnedPartition, now_ms: float) -> float:
-        highwater = self.log.highwater(one.partition)
-        if highwater is None or one.next_offset >= highwater or one.timestamp_ms is None:
+    def _lag(self, one: OwnedPartition, now_ms: float) -> float | None:
+        end = max(one.end_offset, self.log.highwater(one.partition) or 0)
+        if one.next_offset >= end:
             return 0.0
+        if one.timestamp_ms is None:
+            return None
         return max(0.0, (now_ms - one.timestamp_ms) / 1000)
 
     # Step 2 --------------------------------------------------------------------------------------

@@ -59,10 +59,6 @@ class Publisher:
         """Give the partition of a key in a topic (murmur2, as Kafka's own default)."""
         return self._by_key(topic, key).partition
 
-    def partitions_of(self, topic: str) -> int:
-        """Say how many partitions a topic has."""
-        return self._partitions[topic]
-
     def _destination_of(self, topic: str, key: str) -> Destination:
         return Destination(topic, partition_of(key.encode(), self._partitions[topic]))
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.command_replies import DefinitionApplied
 from libs.contracts.flow_definitions import EmailDefined, FlowDefined, FlowDefinition
 from libs.contracts.message import Message, derived_id
 from libs.contracts.step_commands import ApplyFlow
@@ -23,7 +22,11 @@ async def handle_batch(
     emails = [one.message.email for one in batch if isinstance(one.message, EmailDefined)]
     await definitions.put_emails(tx, emails)
     defined = [(one, one.message) for one in batch if isinstance(one.message, FlowDefined)]
-    replies = [one.causes(_applied(message, clock)) for one, message in defined if message.reply]
+    replies = [
+        one.causes(message.applied("step_executor", clock.now()))
+        for one, message in defined
+        if message.reply
+    ]
     return replies + await _take_flows(tx, defined, partitions)
 
 
@@ -49,17 +52,6 @@ async def _take_flows(
 
 def _version(defined: Defined) -> int:
     return defined[1].flow.version
-
-
-def _applied(message: FlowDefined, clock: Clock) -> DefinitionApplied:
-    return DefinitionApplied(
-        id=derived_id("applied", "step_executor", message.id),
-        time=clock.now(),
-        workspace_id=message.workspace_id,
-        flow_id=message.flow.flow_id,
-        version=message.flow.version,
-        service="step_executor",
-    )
 
 
 def _for_every_partition(message: FlowDefined, partitions: int) -> Iterator[Message]:

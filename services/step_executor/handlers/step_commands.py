@@ -67,8 +67,8 @@ def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> Non
             remove(unit, partition, command)
         case Resume() as command:
             resume(unit, partition, command)
-        case ApplyFlow() as command:
-            apply_flow(unit, partition, command, pages)
+        case ApplyFlow():
+            apply_flow(unit, cast("Received[ApplyFlow]", received), pages)
 
 
 def _flows_named(commands: Sequence[StepCommand]) -> set[UUID]:

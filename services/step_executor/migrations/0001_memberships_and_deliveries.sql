@@ -6,6 +6,7 @@ CREATE TABLE flow_definition (
     version int NOT NULL,
     applied_version int NOT NULL,
     status text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now(),
     definition jsonb NOT NULL
 );
 CREATE TABLE email_definition (
@@ -78,7 +79,7 @@ CREATE TABLE ended_membership (
     drop_reason text,
     CONSTRAINT dropped_memberships_say_why CHECK ((status = 'dropped') = (drop_reason IS NOT NULL))
 ) PARTITION BY RANGE (archived_at);
-CREATE TABLE ended_membership_overflow PARTITION OF ended_membership DEFAULT;
+CREATE TABLE ended_membership_default PARTITION OF ended_membership DEFAULT;
 CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id, flow_id);
 
 -- Deliveries that are planned or under way: a queue. Rows leave it when their result was taken.
@@ -146,7 +147,7 @@ CREATE TABLE ended_delivery (
     ambiguous int NOT NULL,
     planned_at timestamptz NOT NULL
 ) PARTITION BY RANGE (archived_at);
-CREATE TABLE ended_delivery_overflow PARTITION OF ended_delivery DEFAULT;
+CREATE TABLE ended_delivery_default PARTITION OF ended_delivery DEFAULT;
 CREATE INDEX ended_delivery_of_membership ON ended_delivery (membership_id);
 
 -- Sending processes. A row is a lease: whoever sees the same heartbeat for a whole lease takes it

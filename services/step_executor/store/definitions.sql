@@ -17,6 +17,7 @@ SELECT flow_id, version, applied_version, status, definition
    SET version = EXCLUDED.version,
        applied_version = EXCLUDED.applied_version,
        status = EXCLUDED.status,
+       changed_at = now(),
        definition = EXCLUDED.definition
  WHERE mine.version < EXCLUDED.version;
 

@@ -123,7 +123,9 @@ async def remove(tx: Transaction, found: Sequence[Membership]) -> None:
 async def audit(pool: Pool, after: UUID, overdue: datetime, at_most: int) -> Audit:
     """Look at some live memberships, in order of their ids: is there what moves each of them?"""
     row = await queries.audit(pool, after=after, overdue=overdue, at_most=at_most)
-    return Audit(row["looked_at"], row["last"], row["timers"] + row["deliveries"])
+    return Audit(
+        row["looked_at"], row["last"], row["timers"] + row["deliveries"] + row["left_behind"]
+    )
 
 
 def _check_all(written: set[UUID], found: Sequence[Membership]) -> None:

@@ -66,8 +66,9 @@ RETURNING mine.membership_id;
 
 -- name: audit(after, overdue, at_most)^
 -- Look at some live memberships in order of their ids: how many are there, the last one, and how
--- many of them nothing will ever move: a timer long overdue, a delivery that does not exist, whose
--- result nobody takes, or that a sender has held for far too long. Deliveries are looked up one by
+-- many of them nothing will ever move: a timer long overdue; a delivery that does not exist, whose
+-- result nobody takes, or that a sender has held for far too long; and what waits for its flow to
+-- become active although it has been so for long. Deliveries are looked up one by
 -- one, so that a look costs the same however many there are.
 SELECT count(*) AS looked_at,
        (array_agg(looked.membership_id ORDER BY looked.membership_id DESC))[1] AS last,
@@ -77,8 +78,13 @@ SELECT count(*) AS looked_at,
              AND (delivery.status IS NULL
                   OR (delivery.status = 'settled' AND delivery.claimed_at < now() - interval '5 minutes')
                   OR (delivery.status = 'claimed' AND delivery.claimed_at < now() - interval '30 minutes'))
-       ) AS deliveries
-  FROM (SELECT membership_id, hop, waiting_on, waiting_until
+       ) AS deliveries,
+       count(*) FILTER (
+           WHERE (looked.waiting_on = 'reactivation' OR delivery.status = 'held')
+             AND flow.status = 'active'
+             AND flow.changed_at < now() - interval '30 minutes'
+       ) AS left_behind
+  FROM (SELECT membership_id, flow_id, hop, waiting_on, waiting_until
           FROM membership
          WHERE membership_id > :after
          ORDER BY membership_id
@@ -89,4 +95,5 @@ SELECT count(*) AS looked_at,
         WHERE looked.waiting_on = 'delivery'
           AND delivery.membership_id = looked.membership_id
           AND delivery.hop = looked.hop
-        LIMIT 1) AS delivery ON true;
+        LIMIT 1) AS delivery ON true
+  LEFT JOIN flow_definition AS flow ON flow.flow_id = looked.flow_id;

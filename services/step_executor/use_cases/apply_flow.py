@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from libs.chassis.exactly_once.records import Received
+from libs.chassis.outages import is_outage
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import ApplyFlow
 from libs.domain.flow import Flow, FlowStatus
 from libs.domain.membership import Membership, WaitingOn
-from libs.domain.walk import WalkResult, drop, walk
+from libs.domain.walk import WalkResult, drop
 from services.step_executor.store import definitions, memberships
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
@@ -64,19 +66,25 @@ class Pages:
         return {contact for page in self.by_command.values() for _, contact in page.members}
 
 
-def apply_flow(unit: UnitOfWork, partition: int, command: ApplyFlow, pages: Pages) -> None:
-    """Treat one page of members, and say so if there are more.
+def apply_flow(unit: UnitOfWork, received: Received[ApplyFlow], pages: Pages) -> None:
+    """Treat one page of members, and say so if there are more. A fault costs one member alone.
 
     Raises:
         NotYet: If the definition has not arrived here.
     """
+    command, partition = received.message, received.partition
     flow = unit.flow(command.flow_id, command.version)
     page = pages.by_command.get(command.id)
     if page is None:
         unit.enqueue(partition, _again(command, command.after))
         return
     for membership in _live(unit, page.members):
-        _bring_in_line(unit, partition, flow, membership)
+        try:
+            _bring_in_line(unit, partition, flow, membership)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            unit.condemn(received, _from(command, membership), error)
     if not page.is_last:
         unit.enqueue(partition, _again(command, page.members[-1][0]))
 
@@ -101,6 +109,11 @@ def _again(command: ApplyFlow, after: UUID) -> ApplyFlow:
     return command.model_copy(update={"id": derived_id(command.id, after), "after": after})
 
 
+def _from(command: ApplyFlow, membership: Membership) -> ApplyFlow:
+    """Write the command that begins with this member, for who replays it: doing so is harmless."""
+    return _again(command, UUID(int=membership.membership_id.int - 1))
+
+
 def _live(unit: UnitOfWork, members: Iterable[tuple[UUID, ContactKey]]) -> Iterable[Membership]:
     found = (unit.memberships.get(membership_id) for membership_id, _ in members)
     return (membership for membership in found if membership is not None and membership.is_live)
@@ -123,5 +136,5 @@ def _moved(unit: UnitOfWork, flow: Flow, membership: Membership) -> WalkResult |
     if flow.disqualifies(contact, unit.now):
         return drop(membership, "disqualified", unit.now)
     if flow.status is FlowStatus.ACTIVE and membership.parked is not None:
-        return walk(flow, membership, contact, membership.parked, unit.now)
+        return unit.walk(flow, membership, membership.parked)
     return None

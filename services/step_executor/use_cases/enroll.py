@@ -12,7 +12,7 @@ from libs.contracts.step_commands import Enroll, FlowStart, Observe, Remove
 from libs.domain.contact import Scalar
 from libs.domain.enrollment import History, refusal
 from libs.domain.membership import Membership
-from libs.domain.walk import drop, walk
+from libs.domain.walk import drop
 from libs.domain.walk_events import ENTERED
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.use_cases.messages import state_of
@@ -146,7 +146,7 @@ def _enroll(
     reason = refusal(flow, contact, History(inside, len(earlier)), unit.now)
     if reason is not None or contact is None:
         return Refused(reason or "contact_not_found")
-    result = walk(flow, _new(unit, request, membership_id), contact, ENTERED, unit.now)
+    result = unit.walk(flow, _new(unit, request, membership_id), ENTERED)
     unit.apply(partition, result)
     return result.membership
 

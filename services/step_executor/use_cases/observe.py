@@ -26,6 +26,7 @@ class NotSupported(Exception):  # noqa: N818  (it goes to the dead-letter topic,
     """Events of this type are understood but not acted on yet; better refused than ignored."""
 
 
+_LONGEST_URL = 2000
 _METRICS: Mapping[str, EmailMetric] = {
     "email.delivered": "delivered",
     "email.opened": "opened",
@@ -90,7 +91,8 @@ def _note_engagement(unit: UnitOfWork, received: Received[Observe], event: Email
     membership = unit.memberships.get(where.membership_id) if where.membership_id else None
     if metric is None or membership is None or where.step_id is None:
         return
-    if membership.contact_key != received.message.contact_key:
+    contact = received.message.contact_key
+    if membership.contact_key != contact or unit.known_contact(contact) is None:
         return
     noted = membership.note(where.step_id, metric, event.time)
     if noted is not membership:
@@ -98,7 +100,7 @@ def _note_engagement(unit: UnitOfWork, received: Received[Observe], event: Email
 
 
 def _with_entry(membership: Membership, event: EmailEvent, metric: EmailMetric) -> WalkResult:
-    details = {"url": event.data.url} if event.data.url else {}
+    details = {"url": event.data.url[:_LONGEST_URL]} if event.data.url else {}
     entry = TimelineEntry(f"email_{metric}", event.time, event.data.step_id, details=details)
     noted = replace(membership, sequence=membership.sequence + 1)
     return WalkResult(noted, timeline=(entry,))

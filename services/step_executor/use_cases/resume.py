@@ -6,7 +6,6 @@ from prometheus_client import Counter
 
 from libs.contracts.step_commands import Resume
 from libs.domain.membership import WaitingOn
-from libs.domain.walk import walk
 from libs.domain.walk_events import TIMER_FIRED, DeliveryFinished, WalkEvent
 from services.step_executor.store.deliveries import Finished
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
@@ -48,4 +47,4 @@ def _wake(
         STALE.labels(event.type).inc()
         return
     flow = unit.flow(membership.flow_id)
-    unit.apply(partition, walk(flow, membership, unit.contact_of(membership), event, unit.now))
+    unit.apply(partition, unit.walk(flow, membership, event))

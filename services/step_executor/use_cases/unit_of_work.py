@@ -19,7 +19,9 @@ from libs.chassis.postgres.pool import Transaction
 from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
-from libs.domain.walk import WalkResult
+from libs.domain.steps.unknown import UnknownStepType
+from libs.domain.walk import WalkResult, walk
+from libs.domain.walk_events import WalkEvent
 from services.step_executor.store import contacts, deliveries, ended_memberships, memberships
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
@@ -51,6 +53,7 @@ class UnitOfWork:
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _partitions: dict[UUID, int] = field(default_factory=dict)
     _changed_contacts: set[ContactKey] = field(default_factory=set)
+    _gone: set[ContactKey] = field(default_factory=set)
     _planned: list[Planned] = field(default_factory=list)
     _held: set[DeliveryKey] = field(default_factory=set)
     _released: set[DeliveryKey] = field(default_factory=set)
@@ -98,6 +101,20 @@ class UnitOfWork:
         """Remember a contact as it is now."""
         self.contacts[contact] = snapshot
         self._changed_contacts.add(contact)
+        if snapshot.deleted:
+            self._gone.add(contact)
+
+    def walk(self, flow: Flow, membership: Membership, event: WalkEvent) -> WalkResult:
+        """Move a membership as far as it can go; it is not taken in yet.
+
+        Raises:
+            NotYet: If it comes to a step that only a newer version of this program knows: during a
+                deploy that one runs already, and takes this partition over.
+        """
+        try:
+            return walk(flow, membership, self.contact_of(membership), event, self.now)
+        except UnknownStepType as error:
+            raise NotYet(str(error)) from error
 
     def apply(self, partition: int, result: WalkResult) -> None:
         """Take in what became of a membership, which may be new, and say it."""
@@ -149,13 +166,13 @@ class UnitOfWork:
         ended = [*self._ending(old), *(one for one in new if not one.is_live)]
         await ended_memberships.add(tx, self._with_partition(ended))
         await ended_memberships.note(tx, [one for one in old if self._had_ended(one)])
+        # Last: what has just been written of those who are gone is erased as well.
+        await ended_memberships.forget_contacts(tx, self._gone)
         await self._save_deliveries(tx, ended)
 
     async def _save_contacts(self, tx: Transaction) -> None:
         changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
         await contacts.write(tx, changed)
-        gone = [contact for contact, known in changed.items() if known.deleted]
-        await ended_memberships.forget_contacts(tx, gone)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
         await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])

@@ -22,7 +22,7 @@ from libs.domain.walk import walk
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.store import deliveries, senders
 from services.step_executor.store.deliveries import DeliveryKey, Outcome, Result
-from services.step_executor.use_cases import enroll as use_cases_enroll
+from services.step_executor.use_cases import unit_of_work
 from services.step_executor.use_cases.observe import NotSupported
 from tests.support.builders import CONTACT, FLOW, NOW, WELCOME, WORKSPACE, a_flow
 from tests.support.executor import (
@@ -241,16 +241,75 @@ async def test_r10_a_fault_costs_one_start_and_the_event_counts(
             raise RuntimeError("a bug in this flow")
         return walk(flow, *rest)
 
-    monkeypatch.setattr(use_cases_enroll, "walk", broken)
+    monkeypatch.setattr(unit_of_work, "walk", broken)
     said = await executor.act(created(CONTACT, WORKSPACE, *flows, city="Rome"))
     assert {row["flow_id"] for row in await executor.live()} == {UUID(int=10), UUID(int=12)}
     (condemned,) = [one for one in said if hasattr(one, "source_id") and hasattr(one, "reply")]
     assert condemned.flow_id == UUID(int=11)
     contact = await executor.pool.fetchval("SELECT fields FROM contact")
     assert contact["city"] == "Rome"
-    monkeypatch.setattr(use_cases_enroll, "walk", walk)
+    monkeypatch.setattr(unit_of_work, "walk", walk)
     await executor.act(condemned)
     assert len(await executor.live()) == 3, "replayed, the start enrolls"
+
+
+async def test_an_unknown_type_of_step_is_waited_for(executor: Executor) -> None:
+    """A newer version wrote the definition: whoever knows the step will take the partition over."""
+    steps = [{"step_id": "t", "type": "teleport"}]
+    await executor.define(a_flow(steps, version=2))
+    with pytest.raises(NotYet, match="teleport"):
+        await executor.act(created(CONTACT, WORKSPACE, a_flow(steps, version=2)))
+    assert await executor.live() == []
+
+
+async def test_a_fault_at_one_member_costs_the_page_nobody_else(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await crowd(executor)
+    keys = [DeliveryKey(row["membership_id"], row["hop"]) for row in await executor.live()]
+    await executor.define(a_flow(version=2, status="paused"))
+    for key in keys:
+        await finish(executor, key)
+    await executor.define(a_flow(version=3))
+    broken_id = keys[2].membership_id
+
+    def broken(flow: Any, membership: Any, *rest: Any) -> Any:
+        if membership.membership_id == broken_id:
+            raise RuntimeError("a bug in this run")
+        return walk(flow, membership, *rest)
+
+    monkeypatch.setattr(unit_of_work, "walk", broken)
+    said = await executor.act(apply(3))
+    parked = [row["membership_id"] for row in await executor.live() if row["parked"]]
+    assert parked == [broken_id]
+    monkeypatch.setattr(unit_of_work, "walk", walk)
+    (condemned,) = of(ApplyFlow, said)
+    await executor.act(condemned)
+    assert [row for row in await executor.live() if row["parked"]] == []
+
+
+async def test_what_ends_in_the_batch_that_deletes_the_contact_is_erased_too(
+    executor: Executor,
+) -> None:
+    out = [{"step_id": "out", "type": "drop_from_flow"}]
+    await executor.define(a_flow(out, version=2))
+    gone = observed(ContactDeleted.model_validate(cloud()))
+    await executor.act(created(), enroll(dynamic_context={"code": "secret"}), gone)
+    (ended,) = await executor.ended()
+    assert (ended["drop_reason"], ended["dynamic_context"]) == ("drop_from_flow", {})
+
+
+async def test_b2_members_left_behind_by_a_reactivation_are_stuck(executor: Executor) -> None:
+    key = await executor.mailing()
+    await executor.define(a_flow(version=2, status="paused"))
+    await finish(executor, key)
+    await executor.define(a_flow(version=3))
+    watching = WatchMemberships(executor.pool, Clock())
+    await watching.look()
+    assert watching.count == 0, "its turn may still come"
+    await executor.pool.execute("UPDATE flow_definition SET changed_at = now() - interval '1 hour'")
+    await watching.look()
+    assert watching.count == 1
 
 
 async def test_b2_the_look_at_memberships_finds_every_stuck_one(executor: Executor) -> None:

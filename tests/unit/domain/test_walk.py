@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership, MembershipStatus
 from libs.domain.step_result import DeliverEmail
-from libs.domain.walk import WalkResult, drop, numbered, walk
+from libs.domain.walk import MAX_JUDGEMENTS, WalkResult, drop, numbered, walk
 from libs.domain.walk_events import DeliveryFinished, Entered, TimerFired, WalkEvent
+from services.step_executor.use_cases.messages import messages_of
 from tests.support.builders import FOLLOWUP, NOW, WELCOME, a_flow, a_membership, snapshot
 
 DAY = timedelta(days=1)
@@ -139,6 +140,24 @@ def test_r14_a_walk_never_goes_back_in_time() -> None:
     assert waiting.waiting_until is not None
     early = walk(a_flow(), waiting, snapshot(), TimerFired(), waiting.waiting_until - DAY)
     assert early.membership.updated_at == waiting.waiting_until
+
+
+def test_r1_what_a_walk_tells_of_has_a_limit() -> None:
+    """Large values and very many conditions: a record that tells of them fits its topic."""
+    field = {"kind": "condition", "source": "contact_field", "field": "city",
+             "operator": "not_equals", "value": "x" * 1000}  # fmt: skip
+    rule = {"kind": "group", "operator": "and", "conditions": [field] * 99}
+    steps = [
+        {"step_id": f"s{number}", "type": "condition_check", "condition": rule,
+         "true_step_id": f"s{number + 1}"}
+        for number in range(100)
+    ]  # fmt: skip
+    entered = a_membership()
+    result = walk(a_flow(steps), entered, snapshot(city="ä" * 600_000), Entered(), NOW)
+    told = [judged for one in result.timeline for judged in one.details.get("judged", ())]
+    assert len(told) == MAX_JUDGEMENTS
+    (changed, *_) = messages_of(result)
+    assert len(changed.body()) < 1024 * 1024 * 0.8
 
 
 def test_going_in_circles_ends() -> None:
