@@ -29,12 +29,13 @@ UPDATE delivery SET status = 'held'
    AND delivery.status IN ('pending', 'later');
 
 -- name: release(ids, hops)!
--- The flow of these memberships is active again.
+-- The flow of these memberships is active again: what was held may be claimed. What waits for its
+-- next attempt goes on waiting; it comes due by itself.
 UPDATE delivery SET status = 'pending', next_attempt_at = now()
   FROM unnest(:ids::uuid[], :hops::int[]) AS active (membership_id, hop)
  WHERE delivery.membership_id = active.membership_id
    AND delivery.hop = active.hop
-   AND delivery.status IN ('held', 'later');
+   AND delivery.status = 'held';
 
 -- name: read_in_order()$
 -- What follows in this transaction reads indexes in their order and stops when it has enough. Else,

@@ -255,6 +255,18 @@ async def test_r23_senders_only_give_back_what_is_paused(
     assert await executor.statuses() == 3 * ["held"]
 
 
+async def test_r23_an_edit_of_an_active_flow_leaves_the_waits_between_attempts_alone(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    await executor.mailing()
+    mail_server.answer("RCPT", "451 4.7.1 greylisted")
+    await a_sender().send_one()
+    (before,) = await executor.deliveries()
+    await executor.define(a_flow(version=2))
+    await apply(executor, [an_apply(2)])
+    assert await executor.deliveries() == [before]
+
+
 def an_apply(version: int) -> ApplyFlow:
     return ApplyFlow(
         id=UUID(int=version), time=NOW, workspace_id=workspace(1), flow_id=FLOW, version=version,
