@@ -30,7 +30,9 @@ async def handle_batch(
     """
     changes = [one for one in map(_change, batch) if _matters(one[1])]
     if changes:
-        before = await _read(tx, {key for key, _ in changes})
+        keys = {key for key, _ in changes}
+        await directory.hold_contacts(tx, keys)
+        before = await _read(tx, keys)
         after = fold_all(before, changes)
         await _write(tx, before, after, {key for key, change in changes if change.deletes})
         await _put_lists(tx, _named(changes, known_lists), known_lists)

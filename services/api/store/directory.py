@@ -43,6 +43,14 @@ def columns_of(contacts: Iterable[ContactKey]) -> dict[str, list[UUID]]:
     }
 
 
+async def hold_contacts(tx: Transaction, keys: Iterable[ContactKey]) -> None:
+    """Let nobody else change contacts until the transaction ends, whether they are there or not.
+
+    Upstream may put events of one contact into several partitions, and these have several owners.
+    """
+    await queries.hold_contacts(tx, **columns_of(keys))
+
+
 async def read_contacts(tx: Reads, keys: Iterable[ContactKey]) -> dict[ContactKey, StoredContact]:
     """Read contacts; unknown ones and those that are gone are left out."""
     rows = queries.read_contacts(tx, **columns_of(keys))

@@ -1,3 +1,12 @@
+-- name: hold_contacts(workspace_ids, contact_ids)!
+-- Let nobody else change these contacts until the transaction ends, nor bring into being those that
+-- are not there yet. In order, so that two who hold the same ones do not wait in a circle.
+SELECT pg_advisory_xact_lock(held.key)
+  FROM (SELECT DISTINCT hashtextextended(workspace_id::text || contact_id::text, 0) AS key
+          FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[])
+               AS held (workspace_id, contact_id)
+         ORDER BY key) AS held;
+
 -- name: read_contacts(workspace_ids, contact_ids)
 -- These contacts, each given with its workspace.
 SELECT contact.*

@@ -1,6 +1,8 @@
 """The built-in directory following contact.events, on a real database."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from services.api.store import directory
 from services.api.store.directory import StoredContact
 from tests.integration.api.messages import contact_event, tell_of_contacts
 from tests.support.builders import CONTACT, NOW, WORKSPACE, Json
+from tests.support.waiting import eventually
 
 Happened = tuple[str, Json]
 LIST = UUID(int=77)
@@ -99,6 +102,33 @@ async def test_it_is_known_since_when_and_when_it_changed(api_pool: Pool) -> Non
     assert (contact.created_at, contact.updated_at) == (NOW, later)
 
 
+async def one_waits(pool: Pool) -> bool:
+    """Say whether a transaction waits for another."""
+    waiting = await pool.fetchval(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(waiting)
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+async def test_two_partitions_may_hold_events_of_one_contact(
+    api_pool: Pool, there_before: bool
+) -> None:
+    if there_before:
+        await after(api_pool, [CREATED])
+    others = [contact_event(*ADDED, subject=UUID(int=n)) for n in (8, 9)]
+    async with transaction(api_pool) as tx:
+        first = [others[0], contact_event(*UPDATED), others[1]]
+        await contact_events.handle_batch(tx, first, known_lists=set())
+        second = [others[1], contact_event("contact.updated", {"custom_fields": {"m": 2}})]
+        meanwhile = asyncio.create_task(tell_of_contacts(api_pool, *second, others[0]))
+        await eventually(partial(one_waits, api_pool), "one waits for the other")
+    await meanwhile
+    known = await known_after(api_pool)
+    assert (known.fields["city"], known.custom_fields["m"]) == ("Rome", 2)
+
+
 async def statements(pool: Pool, *happened: Happened, known_lists: set[Any]) -> list[str]:
     """Say what a batch asks of the database, in a word each."""
     asked: list[str] = []
@@ -117,11 +147,11 @@ async def statements(pool: Pool, *happened: Happened, known_lists: set[Any]) -> 
 async def test_what_changes_nothing_costs_nothing(api_pool: Pool) -> None:
     await after(api_pool, [CREATED, ADDED])
     assert await statements(api_pool, OPENED, METRIC, known_lists=set()) == []
-    # The contact and the list are read; neither is written.
+    # The contact is held, it and the list are read; neither is written.
     lists: set[Any] = set()
-    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT", "SELECT"]
+    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"] * 3
     assert lists == {(WORKSPACE, LIST)}
-    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"]
+    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"] * 2
 
 
 async def test_a_list_is_not_taken_for_known_before_it_is_committed(api_pool: Pool) -> None:
