@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from uuid import UUID
 
 from libs.chassis.exactly_once.positions import OwnedPartition
+from libs.chassis.exactly_once.publisher import MessageTooLarge
 from libs.chassis.exactly_once.reader import Reader, Work
 from libs.chassis.postgres.pool import Pool, transaction
 from services.step_executor.deliveries.confirmations import Confirmations
@@ -40,14 +42,23 @@ class HandClock:
 
 
 class OwnerFake:
-    """A reader that owns partitions until another process does: then it is fenced."""
+    """A reader that owns partitions until another process does: then it is fenced.
+
+    What it would have to say of `unspeakable` contacts is too large. That undoes the work, and
+    costs it the partitions until it is `arm`ed again.
+    """
 
     def __init__(self, pool: Pool, partitions: Iterable[int]) -> None:
-        self.armed = {number: OwnedPartition(number, 0, 1) for number in partitions}
+        self._partitions = list(partitions)
+        self.arm()
         self.fenced = False
+        self.unspeakable: set[UUID] = set()
         self.said: list[Any] = []
         self._pool = pool
         self._lock = asyncio.Lock()
+
+    def arm(self) -> None:
+        self.armed = {number: OwnedPartition(number, 0, 1) for number in self._partitions}
 
     async def run_as_owner(self, work: Work, partitions: Iterable[int] | None = None) -> bool:
         wanted = self.armed.keys() if partitions is None else self.armed.keys() & partitions
@@ -57,6 +68,9 @@ class OwnerFake:
                 return False
             async with transaction(self._pool) as tx:
                 said = await work(tx, [self.armed[one] for one in sorted(wanted)])
+                if self.unspeakable & {getattr(one.message, "contact_id", None) for one in said}:
+                    self.armed = {}
+                    raise MessageTooLarge("more than its topic takes")
         self.said += [one.message for one in said]
         return True
 

@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.positions import OwnedPartition
 from libs.chassis.exactly_once.records import Results
-from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.chassis.telemetry.logs import logger
 from services.step_executor.store import contacts, deliveries, memberships
 from services.step_executor.store.definitions import KnownFlows
@@ -47,10 +47,32 @@ class RecordResults:
         """Say whether senders have left results for these partitions."""
         return await deliveries.is_any_settled(self._pool, partitions)
 
-    async def of_others(self, tx: Transaction, owned: Sequence[OwnedPartition]) -> Results:
-        """Take some results that senders left for these partitions, and walk on."""
+    async def of_others(
+        self,
+        tx: Transaction,
+        owned: Sequence[OwnedPartition],
+        at_most: int = AT_ONCE,
+        taken: list[Finished] | None = None,
+    ) -> Results:
+        """Take some results that senders left for these partitions, and walk on.
+
+        Args:
+            tx: The transaction.
+            owned: The partitions.
+            at_most: How many results.
+            taken: Told which ones, also where walking on by them then fails.
+        """
         partitions = [one.partition for one in owned]
-        return await self._walk_on(tx, await deliveries.settled(tx, partitions, AT_ONCE))
+        finished = await deliveries.settled(tx, partitions, at_most)
+        if taken is not None:
+            taken += finished
+        return await self._walk_on(tx, finished)
+
+    async def put_aside(self, finished: Finished, error: Exception) -> None:
+        """Keep a result for later whose transaction fails each time."""
+        _say_put_aside(finished, error)
+        async with transaction(self._pool) as tx:
+            await deliveries.put_aside(tx, [finished], _PUT_ASIDE_SECONDS)
 
     async def _walk_on(self, tx: Transaction, finished: Sequence[Finished]) -> Results:
         if not finished:
@@ -76,9 +98,11 @@ def _walks(unit: UnitOfWork, finished: Finished) -> bool:
     try:
         finish_delivery(unit, finished)
     except Exception as error:  # noqa: BLE001  (whatever it is, it costs this run alone)
-        PUT_ASIDE.inc()
-        _log.error(
-            "result.put_aside", membership_id=str(finished.key.membership_id), exc_info=error
-        )
+        _say_put_aside(finished, error)
         return False
     return True
+
+
+def _say_put_aside(finished: Finished, error: Exception) -> None:
+    PUT_ASIDE.inc()
+    _log.error("result.put_aside", membership_id=str(finished.key.membership_id), exc_info=error)

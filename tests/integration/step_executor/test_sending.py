@@ -20,6 +20,7 @@ from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.store import definitions, deliveries, partition_lag
 from services.step_executor.store.deliveries import DeliveryKey, GivenBack, Job, Result
 from services.step_executor.use_cases import resume
+from services.step_executor.use_cases.record_results import PUT_ASIDE
 from tests.integration.step_executor.conftest import SenderMaker
 from tests.support.builders import FLOW, NOW, WELCOME, a_flow
 from tests.support.executor import Executor, an_email, cloud, envelope, observed, of
@@ -441,6 +442,28 @@ async def test_r10_a_result_whose_walk_fails_costs_no_other(
     await executor.pool.execute("UPDATE delivery SET next_attempt_at = now()")
     assert len(of(MembershipChanged, await take(executor))) == 1
     assert await executor.deliveries() == []
+
+
+@pytest.mark.parametrize("owns", [True, False], ids=["as owner", "for the owner"])
+async def test_r10_results_whose_transaction_fails_are_taken_one_by_one(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake, *, owns: bool
+) -> None:
+    """What one run would say is too large for its topic: it is found out after the walk."""
+    keys = await executor.crowd(5)
+    owner = OwnerFake(executor.pool, [0])
+    owner.unspeakable = {UUID(int=102)}
+    async with running(a_sender(owner if owns else None)):
+        await eventually(lambda: len(mail_server.messages) == 5, "all mails")
+    taking, put_aside = TakeResults(owner.as_reader, executor.recording), PUT_ASIDE._value.get()  # noqa: SLF001
+    for _ in range(4):
+        owner.arm()
+        await taking.take()
+    (row,) = await executor.deliveries()
+    assert (row["membership_id"], row["outcome"]) == (keys[2].membership_id, "sent")
+    wait = row["next_attempt_at"] - row["claimed_at"]
+    assert timedelta(minutes=4) < wait < timedelta(minutes=6)
+    assert PUT_ASIDE._value.get() - put_aside == 1  # noqa: SLF001
+    assert len(of(MembershipChanged, owner.said)) == 4
 
 
 async def test_all_results_that_senders_left_are_taken(executor: Executor) -> None:
