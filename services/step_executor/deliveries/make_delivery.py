@@ -115,14 +115,19 @@ class MakeDelivery:
                 return GivenBack(claimed.key, 0.0)
 
     def _again(self, claimed: Claimed, mail: RenderedMail, answer: Answer) -> Result | GivenBack:
-        """Try again later, the very same mail, unless that was done often enough."""
+        """Try again later, unless that was done often enough.
+
+        What may have arrived is handed over again as it is. What certainly has not is written anew
+        then, under the same Message-ID: its contact may have changed.
+        """
         ambiguous = answer.outcome == "ambiguous"
         if claimed.attempt >= self._settings.delivery_attempts:
             return self._over(claimed, "failed", answer.reason)
         if ambiguous and claimed.ambiguous >= self._settings.delivery_ambiguous_attempts:
             return self._over(claimed, "failed", f"no answer, several times: {answer.reason}")
         wait = retry_seconds(claimed.attempt)
-        return GivenBack(claimed.key, wait, attempted=True, ambiguous=ambiguous, rendered=mail)
+        rendered = mail if ambiguous else None
+        return GivenBack(claimed.key, wait, attempted=True, ambiguous=ambiguous, rendered=rendered)
 
     def _over(
         self, claimed: Claimed, outcome: Literal["sent", "failed"], reason: str | None

@@ -43,7 +43,7 @@ class Claimed:
         attempt: The number of this attempt, from 1.
         takeovers: How many senders have died while they were at it.
         ambiguous: How many attempts may or may not have reached the recipient.
-        rendered: The mail as it was handed over before, if it was.
+        rendered: The mail as it was handed over before, if it may have arrived.
     """
 
     key: DeliveryKey
@@ -109,7 +109,7 @@ class GivenBack:
         wait_seconds: How long from now, in real time.
         attempted: Whether it was tried at all.
         ambiguous: Whether this attempt may have reached the recipient.
-        rendered: What was handed over, to be handed over again as it is.
+        rendered: What may have arrived, to be handed over again as it is.
     """
 
     key: DeliveryKey

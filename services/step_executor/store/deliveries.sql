@@ -148,7 +148,7 @@ SELECT delivery.membership_id, delivery.hop
 
 -- name: give_back(lease, ids, hops, waits, unattempted, ambiguous, senders, recipients, messages)!
 -- Claimed deliveries that are to be tried (again), at once or after some seconds. One that was not
--- attempted does not count as an attempt. What was handed over once is handed over again as it was.
+-- attempted does not count as an attempt. What may have arrived is handed over again as it was.
 -- If the membership has moved on meanwhile, nothing is kept of it but this.
 UPDATE delivery
    SET status = CASE WHEN NOT back.wanted THEN 'settled'

@@ -96,7 +96,7 @@ async def test_r8_ending_a_run_withdraws_its_delivery_and_erases_the_mail(
     executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake, ends: str
 ) -> None:
     await executor.mailing()
-    mail_server.answer("RCPT", "451 4.7.1 greylisted")
+    mail_server.answer("MESSAGE", DROP)
     sender = a_sender()
     await sender.send_one()
     (row,) = await executor.deliveries()
@@ -572,27 +572,54 @@ async def test_an_outage_while_composing_costs_no_attempt(
     assert (row["status"], row["attempt"]) == ("later", 0)
 
 
-async def test_a_refusal_for_now_is_tried_again_with_the_same_bytes(
+async def test_after_a_refusal_for_now_a_mail_is_written_anew_under_its_message_id(
     executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
 ) -> None:
-    """Also where the contact changes, and an attempt between does not get so far."""
+    """The contact corrects its address; and a storm of refusals stores no mails."""
     await executor.mailing()
     sender = a_sender()
-    mail_server.answer("RCPT", "451 4.7.1 greylisted")
+    mail_server.answer("MESSAGE", "451 4.7.1 greylisted")
+    first = await sender.send_one()
+    assert isinstance(first, GivenBack)
+    (row,) = await executor.deliveries()
+    assert (row["sender"], row["recipient"], row["message"]) == (None, None, None)
+    await update_contact(executor, firstName="Ada", email="right@example.com")
+    await executor.time_for_retries()
+    assert isinstance(await sender.send_one(), Result)
+    assert mail_server.said[-2] == "RCPT TO:<right@example.com>"
+    refused, sent = mail_server.messages
+    assert b"Hello there" in refused
+    assert b"Hello Ada" in sent
+    assert message_id(refused) == message_id(sent)
+
+
+def message_id(message: bytes) -> bytes:
+    (found,) = (one for one in message.split(b"\r\n") if one.lower().startswith(b"message-id:"))
+    return found
+
+
+async def test_what_may_have_arrived_is_handed_over_again_with_the_same_bytes(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    """Also where the contact changes, and attempts between do not get so far."""
+    await executor.mailing()
+    sender = a_sender()
+    mail_server.answer("MESSAGE", DROP)
     first = await sender.send_one()
     assert isinstance(first, GivenBack)
     assert first.rendered is not None
     await update_contact(executor, firstName="Somebody Else")
-    for trouble in (("CONNECT", "554 go away"), ("MAIL", "530 log in first")):
+    for trouble in (("CONNECT", "554 go away"), ("RCPT", "451 4.7.1 greylisted")):
         mail_server.answer(*trouble)
         await executor.time_for_retries()
         await sender.server.close()
-        assert await sender.send_one() == GivenBack(first.key, 0.0)
+        assert isinstance(await sender.send_one(), GivenBack)
     await executor.time_for_retries()
     assert isinstance(await sender.send_one(), Result)
-    assert mail_server.messages == [first.rendered.message.replace(b"\r\n.", b"\r\n..") + b".\r\n"]
+    sent = first.rendered.message.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    assert mail_server.messages == [sent, sent]
     (row,) = await executor.deliveries()
-    assert (row["attempt"], row["message"]) == (2, None)
+    assert (row["attempt"], row["message"]) == (3, None)
 
 
 async def test_attempts_without_an_answer_are_counted_and_limited(
