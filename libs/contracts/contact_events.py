@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from libs.contracts import topics
+from libs.contracts.message import derived_id
 from libs.domain.contact import Scalar
 from libs.domain.contact_changes import ContactChange
 
@@ -189,6 +190,15 @@ ContactEvent = Annotated[
 
 ADAPTER: TypeAdapter[ContactEvent] = TypeAdapter(ContactEvent)
 """Reads a record of this topic."""
+
+
+def event_key(event: ContactEvent) -> UUID:
+    """Tell an event from all others: half the size of the three parts it is made of.
+
+    It is as good as unique: 122 bits of a digest.
+    """
+    return derived_id("event", event.workspaceid, event.source, event.id)
+
 
 _INTRODUCE = ("contact.created", "contact.updated", "list.contact_added")
 _CONSENT: Mapping[str, dict[str, Scalar]] = {

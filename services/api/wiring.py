@@ -7,6 +7,7 @@ from typing import cast
 
 from fastapi import Depends, FastAPI
 
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.relay import Relay
 from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import transaction
@@ -61,13 +62,14 @@ def _read(builder: ServiceBuilder) -> None:
 
 
 def partitioned(settings: Settings) -> list[TimePartitioned]:
-    """Say what is dropped by age, a month at a time."""
+    """Say what is dropped by age: a month at a time, and what was seen by the week."""
     kept = {
         "ended_membership": settings.ended_memberships_keep_days,
         "refusal": settings.refusals_keep_days,
         "deleted_contact": settings.deleted_contacts_keep_days,
     }
-    return [TimePartitioned(table, "month", timedelta(days=days)) for table, days in kept.items()]
+    by_month = [TimePartitioned(name, "month", timedelta(days=days)) for name, days in kept.items()]
+    return [*by_month, seen_events.partitioned(settings.seen_events_keep_days)]
 
 
 def app_of(app_context: AppContext) -> FastAPI:

@@ -4,13 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
 from libs.contracts import contact_events as contact_events_contract
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import topics
 from services.trigger_matcher.handlers import contact_events, flow_definitions
 from services.trigger_matcher.settings import Settings
-from services.trigger_matcher.store import seen_events
 from services.trigger_matcher.store.definitions import CurrentTriggers
 
 

@@ -13,6 +13,7 @@ from libs.local.kafka import ROOT
 CHASSIS = [
     ROOT / "libs/chassis/exactly_once/positions.sql",
     ROOT / "libs/chassis/exactly_once/outbox.sql",
+    ROOT / "libs/chassis/exactly_once/seen_events.sql",
     ROOT / "libs/chassis/postgres/partitions.sql",
 ]
 SERVICES = sorted(path.parent for path in (ROOT / "services").glob("*/store"))

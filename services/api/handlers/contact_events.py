@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import ContactEvent, change_of
+from libs.contracts.contact_events import ContactEvent, change_of, event_key
 from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange, fold
 from services.api.store import deleted_contacts, directory
@@ -20,7 +21,9 @@ Change = tuple[ContactKey, ContactChange]
 async def handle_batch(
     tx: Transaction, batch: Sequence[Received[ContactEvent]], *, known_lists: set[ListKey]
 ) -> list[Outgoing]:
-    """Fold a batch into the contacts it changes. Lists that events name become known.
+    """Fold a batch into the contacts it changes; the same event id counts once.
+
+    Lists that events name become known. Events that can change nothing are not remembered.
 
     Args:
         tx: The transaction.
@@ -28,20 +31,17 @@ async def handle_batch(
         known_lists: Lists that are known to exist. They are never deleted, so a process need ask
             for each but once.
     """
-    changes = [one for one in map(_change, batch) if _matters(one[1])]
-    if changes:
-        keys = {key for key, _ in changes}
-        await directory.hold_contacts(tx, keys)
-        before = await _read(tx, keys)
-        after = fold_all(before, changes)
-        await _write(tx, before, after, {key for key, change in changes if change.deletes})
-        await _put_lists(tx, _named(changes, known_lists), known_lists)
+    relevant = [one for one in batch if _matters(change_of(one.message))]
+    if relevant:
+        await directory.hold_contacts(tx, {_key_of(one) for one in relevant})
+        fresh = await seen_events.remember_new(tx, relevant, event_key)
+        changes = [(_key_of(one), change_of(one.message)) for one in fresh.values()]
+        await _apply(tx, changes, known_lists)
     return []
 
 
-def _change(received: Received[ContactEvent]) -> Change:
-    event = received.message
-    return (event.workspaceid, event.subject), change_of(event)
+def _key_of(received: Received[ContactEvent]) -> ContactKey:
+    return received.message.workspaceid, received.message.subject
 
 
 def _matters(change: ContactChange) -> bool:
@@ -54,6 +54,14 @@ def _matters(change: ContactChange) -> bool:
         or change.joined
         or change.left
     )
+
+
+async def _apply(tx: Transaction, changes: Sequence[Change], known_lists: set[ListKey]) -> None:
+    if changes:
+        before = await _read(tx, {key for key, _ in changes})
+        after = fold_all(before, changes)
+        await _write(tx, before, after, {key for key, change in changes if change.deletes})
+        await _put_lists(tx, _named(changes, known_lists), known_lists)
 
 
 async def _read(tx: Transaction, keys: set[ContactKey]) -> dict[ContactKey, StoredContact]:

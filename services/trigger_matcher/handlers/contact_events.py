@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import ContactEvent
+from libs.contracts.contact_events import ContactEvent, event_key
 from libs.contracts.step_commands import FlowStart, Observe
 from libs.domain.matching import TriggerIndex
 from libs.domain.trigger import TriggerEvent
-from services.trigger_matcher.store import seen_events
 from services.trigger_matcher.store.definitions import CurrentTriggers
 from services.trigger_matcher.use_cases.observe_commands import observe_commands
 
@@ -20,7 +20,7 @@ async def handle_batch(
 ) -> list[Outgoing]:
     """Turn contact events into observe commands; the same event id counts once."""
     await current.refresh(tx)
-    fresh = await seen_events.remember_new(tx, batch)
+    fresh = await seen_events.remember_new(tx, batch, event_key)
     return [
         received.causes(command)
         for key, received in fresh.items()

@@ -102,6 +102,30 @@ async def test_it_is_known_since_when_and_when_it_changed(api_pool: Pool) -> Non
     assert (contact.created_at, contact.updated_at) == (NOW, later)
 
 
+@pytest.mark.parametrize("in_one_batch", [True, False])
+@pytest.mark.parametrize("last", ["contact.deleted", "contact.updated"])
+async def test_a_repeat_brings_nothing_back(api_pool: Pool, last: str, in_one_batch: bool) -> None:
+    created, updated = contact_event(*CREATED), contact_event(*UPDATED)
+    moved = contact_event(last, {"fields": {"city": "Oslo"}})
+    told = [created, updated, moved, created, updated]
+    for batch in [told] if in_one_batch else [[one] for one in told]:
+        await tell_of_contacts(api_pool, *batch)
+    contact = await after(api_pool)
+    cities = [contact.snapshot.fields["city"]] if contact else []
+    assert cities == ([] if last == "contact.deleted" else ["Oslo"])
+
+
+async def test_the_same_id_counts_again_from_elsewhere(api_pool: Pool) -> None:
+    await tell_of_contacts(api_pool, contact_event(*CREATED, id="1"))
+    await tell_of_contacts(api_pool, contact_event(*UPDATED, id="1", source="/shop"))
+    assert (await known_after(api_pool)).fields["city"] == "Rome"
+
+
+async def test_only_what_may_change_a_contact_is_remembered(api_pool: Pool) -> None:
+    await after(api_pool, [CREATED, OPENED, METRIC])
+    assert await api_pool.fetchval("SELECT count(*) FROM seen_event") == 1
+
+
 async def one_waits(pool: Pool) -> bool:
     """Say whether a transaction waits for another."""
     waiting = await pool.fetchval(
@@ -147,11 +171,12 @@ async def statements(pool: Pool, *happened: Happened, known_lists: set[Any]) -> 
 async def test_what_changes_nothing_costs_nothing(api_pool: Pool) -> None:
     await after(api_pool, [CREATED, ADDED])
     assert await statements(api_pool, OPENED, METRIC, known_lists=set()) == []
-    # The contact is held, it and the list are read; neither is written.
+    # The contact is held, the event remembered, contact and list are read; neither is written.
     lists: set[Any] = set()
-    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"] * 3
+    held = ["SELECT", "SELECT", "INSERT"]
+    assert await statements(api_pool, ADDED, known_lists=lists) == [*held, "SELECT", "SELECT"]
     assert lists == {(WORKSPACE, LIST)}
-    assert await statements(api_pool, ADDED, known_lists=lists) == ["SELECT"] * 2
+    assert await statements(api_pool, ADDED, known_lists=lists) == [*held, "SELECT"]
 
 
 async def test_a_list_is_not_taken_for_known_before_it_is_committed(api_pool: Pool) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import services.trigger_matcher
 from libs.chassis.clock import Clock
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.dead_letters import Origin
 from libs.chassis.exactly_once.outbox import unpack
 from libs.chassis.exactly_once.positions import OwnedPartition
@@ -27,7 +28,6 @@ from libs.contracts.contact_events import ADAPTER, ContactEvent
 from libs.contracts.flow_definitions import FlowDefined, FlowDefinition
 from libs.contracts.step_commands import Observe
 from services.trigger_matcher.handlers import contact_events, flow_definitions
-from services.trigger_matcher.store import seen_events
 from services.trigger_matcher.store.definitions import CurrentTriggers
 from tests.support.builders import CONTACT, FLOW, LIST, NOW, WORKSPACE, a_flow
 from tests.support.waiting import eventually

@@ -1,26 +1,27 @@
-"""The events that were seen: the same id from the same source counts once.
+"""The events from outside that were seen: the same one counts once, however often it is published.
+
+Our own records are numbered, so positions and watermarks do for them. What others publish has an
+id at best; a service that reads it remembers a key made of that.
 
 How long upstream may repeat an event is a setting, in days, so what was seen is partitioned by the
 week and dropped whole. Each event is looked for in every week there is, two as a rule: fewer and
 larger partitions, because each costs every event a look into an index of its own.
 
 Postgres keeps a key unique within a week; across weeks the look does. A look sees all that the
-owners of this partition of contact.events have committed. An event that upstream repeats under
-another contact's key comes through another partition, maybe at the same moment; the two wait for
-one another on the key, unless one began before midnight on Sunday and the other after. Then both
-pass. What that would do twice is caught behind: an event enrolls a contact into a flow only once.
+owners of this partition of the topic have committed. An event that upstream repeats under another
+record key comes through another partition, maybe at the same moment; the two wait for one another
+on the key, unless one began before midnight on Sunday and the other after. Then both pass. So what
+must never be done twice is caught behind: an event enrolls a contact into a flow only once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
-from libs.chassis.exactly_once.records import Received
+from libs.chassis.exactly_once.records import M, Received
 from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.contracts.contact_events import ContactEvent
-from libs.contracts.message import derived_id
 
 queries = queries_beside(__file__)
 
@@ -31,17 +32,12 @@ def partitioned(keep_days: float) -> TimePartitioned:
 
 
 async def remember_new(
-    tx: Transaction, batch: Sequence[Received[ContactEvent]]
-) -> dict[UUID, Received[ContactEvent]]:
+    tx: Transaction, batch: Iterable[Received[M]], key_of: Callable[[M], UUID]
+) -> dict[UUID, Received[M]]:
     """Remember these events; give, in order and once each, those not seen before, by their key."""
-    once: dict[UUID, Received[ContactEvent]] = {}
+    once: dict[UUID, Received[M]] = {}
     for received in batch:
-        once.setdefault(_key_of(received.message), received)
+        once.setdefault(key_of(received.message), received)
     await queries.use_indexes(tx)
     fresh = {row["key"] async for row in queries.remember_new(tx, keys=list(once))}
     return {key: received for key, received in once.items() if key in fresh}
-
-
-def _key_of(event: ContactEvent) -> UUID:
-    """Half the size of the three parts, and as good as unique (122 bits of a digest)."""
-    return derived_id("event", event.workspaceid, event.source, event.id)
