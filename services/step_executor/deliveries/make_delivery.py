@@ -67,7 +67,7 @@ class MakeDelivery:
             mail, lambda: self._confirmations.confirm(job.token, claimed.key)
         )
         failpoints.reach("after_send")
-        self._note_target(answer)
+        self._note_target(claimed, answer)
         DELIVERIES.labels(answer.outcome).inc()
         if answer.outcome not in ("sent", "withdrawn"):
             _log.warning("delivery.not_sent", outcome=answer.outcome, reason=answer.reason)
@@ -91,12 +91,12 @@ class MakeDelivery:
             return skeleton.render(request, self._links, claimed.planned_at)
         return await asyncio.to_thread(skeleton.render, request, self._links, claimed.planned_at)
 
-    def _note_target(self, answer: Answer) -> None:
+    def _note_target(self, claimed: Claimed, answer: Answer) -> None:
         match answer.outcome:
             case "unreachable":
                 self._target.did_not_answer()
             case "interrupted":
-                self._target.interrupted()
+                self._target.interrupted(claimed.key)
             case "sent" | "failed" | "retry" | "ambiguous":
                 self._target.answered()
             case "withdrawn":

@@ -336,6 +336,21 @@ async def test_a_mail_its_server_drops_the_connection_over_stops_no_other(
     assert (poison["status"], poison["attempt"]) == ("later", 1)
 
 
+@pytest.mark.parametrize("code", [530, 534, 535, 538])
+async def test_a_mail_its_server_wants_a_login_for_stops_no_other(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake, code: int
+) -> None:
+    keys = await executor.crowd(10)
+    mail_server.against["<103@example.com>"] = f"{code} 5.7.0 not from you"
+    sender = a_sender(deliveries_at_once=2)
+    async with running(sender):
+        await eventually(lambda: len(mail_server.messages) == 9, "the others")
+        assert not sender.target.is_down
+    rows = {row["membership_id"]: row for row in await executor.deliveries()}
+    refused = rows[keys[3].membership_id]
+    assert (refused["status"], refused["attempt"]) == ("later", 1)
+
+
 # Results -----------------------------------------------------------------------------------------
 
 

@@ -63,22 +63,29 @@ def test_one_answer_and_it_is_up() -> None:
 def test_leaving_us_now_and_then_is_not_being_down() -> None:
     target = Target(HandClock())
     for _ in range(10):
-        target.interrupted()
-        target.interrupted()
+        target.interrupted("one")
+        target.interrupted("another")
         target.answered()
     assert not target.is_down
 
 
-def test_leaving_us_again_and_again_is_being_down() -> None:
+def test_leaving_us_over_one_mail_is_not_being_down() -> None:
+    target = Target(HandClock())
+    for _ in range(10):
+        target.interrupted("one")
+    assert not target.is_down
+
+
+def test_leaving_us_over_several_mails_in_a_row_is_being_down() -> None:
     clock = HandClock()
     target = Target(clock)
-    for _ in range(3):
+    for mail in range(3):
         assert not target.is_down
-        target.interrupted()
+        target.interrupted(mail)
     assert target.is_down
     clock.now += 1
     assert target.room(64, 0) == 1
-    target.interrupted()
+    target.interrupted(0)
     assert target.room(64, 0) == 0, "a probe that fails so has failed"
     target.answered()
     assert not target.is_down

@@ -29,9 +29,9 @@ class Answer:
     `sent`: the server has it.
     `failed`: this mail or recipient is refused for good.
     `retry`: this mail is refused for now.
-    `unreachable`: the server is down, or takes no mail from us at all; nothing was handed over.
-    `interrupted`: the server left us before the end of the message went out, so nothing was handed
-        over. It may be in trouble, or may not bear this very mail.
+    `unreachable`: the server is down, or lets us in no more; nothing was handed over.
+    `interrupted`: the server left us before the end of the message went out, or wanted us to log in
+        or encrypt first, so nothing was handed over. Every mail may meet this, or this one alone.
     `ambiguous`: the end of the message went out, but no answer came: it may have arrived.
     `withdrawn`: it was called back before its end went out.
     """
@@ -148,10 +148,8 @@ class MailServer:
 
 
 def _refused(reply: Reply) -> Answer:
-    if reply.is_goodbye:
+    if reply.is_goodbye or reply.wants_others:
         return Answer("interrupted", str(reply))
-    if reply.wants_others:
-        return Answer("unreachable", str(reply))
     if reply.is_no_for_now:
         return Answer("retry", str(reply))
     if reply.is_no_for_good:

@@ -10,7 +10,7 @@ _NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f]+")
 _GO_ON = 354
 _SERVER_LEAVES = 421
 _SERVER_WANTS_OTHERS = frozenset({530, 534, 535, 538})
-"""Log in first, encrypt first: nothing is wrong with the mail, all of them would be refused."""
+"""Log in first, encrypt first: mostly all mails would be refused, but some say so of one alone."""
 
 
 class NotSmtp(Exception):  # noqa: N818  (the server's fault)
@@ -54,7 +54,7 @@ class Reply(NamedTuple):
 
     @property
     def wants_others(self) -> bool:
-        """Whether it says nothing of the mail: the server takes none from us as we are."""
+        """Whether the server would take it from others, or from us if we had logged in."""
         return self.code in _SERVER_WANTS_OTHERS
 
 

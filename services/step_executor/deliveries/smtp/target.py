@@ -1,11 +1,11 @@
 """Whether the mail server can be reached. While it is down, one delivery probes it now and then."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 30.0
 _INTERRUPTIONS_AT_MOST = 3
-"""A server that leaves us once may not bear one mail; one that does so again and again is down."""
+"""A server may not bear one mail; one that leaves us over several in a row is down."""
 
 
 class Target:
@@ -15,7 +15,7 @@ class Target:
         self._clock = clock
         self._pause = 0.0
         self._probe_at = 0.0
-        self._interruptions = 0
+        self._interrupted: set[Hashable] = set()
 
     @property
     def is_down(self) -> bool:
@@ -31,12 +31,12 @@ class Target:
     def answered(self) -> None:
         """It can be reached."""
         self._pause = 0.0
-        self._interruptions = 0
+        self._interrupted.clear()
 
-    def interrupted(self) -> None:
-        """It could be reached, and then left us."""
-        self._interruptions += 1
-        if self.is_down or self._interruptions >= _INTERRUPTIONS_AT_MOST:
+    def interrupted(self, mail: Hashable) -> None:
+        """It could be reached, and then left us over this mail: the mail may be the reason."""
+        self._interrupted.add(mail)
+        if self.is_down or len(self._interrupted) >= _INTERRUPTIONS_AT_MOST:
             self.did_not_answer()
 
     def did_not_answer(self) -> None:
