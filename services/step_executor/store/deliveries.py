@@ -1,5 +1,6 @@
 """The queue of deliveries: planned by walks, claimed and settled by senders, taken by owners."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ queries = queries_beside(__file__)
 
 Outcome = Literal["sent", "skipped", "failed"]
 _LONGEST_REASON = 1000
+_CODE = re.compile(r"[2-5]\d\d(?!\S)|[A-Za-z][A-Za-z_, ]{0,79}(?=[:(]|$)")
+"""A server's code, or our word: up to a colon, or to what an exception holds, or to the end."""
 
 
 class DeliveryKey(NamedTuple):
@@ -266,9 +269,10 @@ async def settled(tx: Transaction, partitions: Sequence[int], at_most: int) -> l
 
 
 async def archive(tx: Transaction, finished: Sequence[Finished]) -> None:
-    """Take deliveries out of the queue: their results were taken."""
+    """Take deliveries out of the queue: their results were taken. Of reasons the code is kept."""
     if finished:
-        await queries.archive(tx, **_results(finished))
+        codes = [_code(one.reason) for one in finished]
+        await queries.archive(tx, **{**_results(finished), "reasons": codes})
 
 
 async def put_aside(tx: Transaction, finished: Sequence[Finished], seconds: float) -> None:
@@ -295,6 +299,14 @@ def _storable(reason: str | None) -> str | None:
         return None
     shown = reason[:_LONGEST_REASON].replace("\0", " ")
     return shown.encode("utf-8", "replace").decode()
+
+
+def _code(reason: str | None) -> str | None:
+    """Keep of a reason what is nobody's: the server's code, or our own first words."""
+    if reason is None:
+        return None
+    found = _CODE.match(reason)
+    return found[0].rstrip() if found else "other"
 
 
 def _claimed(row: Any) -> Claimed:

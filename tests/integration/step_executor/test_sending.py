@@ -683,6 +683,31 @@ async def failed_and_went_on(executor: Executor) -> str:
     return reason
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("550 5.1.1 <ada@example.com> unknown", "550"),
+        ("cannot_compose: no_address: 'ada@example.com'", "cannot_compose"),
+        ("no answer, several times: ConnectionGone('ada')", "no answer, several times"),
+        ("ValueError('ada@example.com')", "ValueError"),
+        ("senders_died", "senders_died"),
+        ("ada@example.com is nobody", "other"),
+        (None, None),
+    ],
+)
+async def test_of_a_reason_the_archive_keeps_the_code_and_the_timeline_the_sentence(
+    executor: Executor, a_sender: SenderMaker, reason: str | None, code: str | None
+) -> None:
+    key = await executor.mailing()
+    sender = a_sender()
+    (job,) = await sender.claim()
+    sender.results.add(job.token, Result(key, 0, "failed", reason))
+    await sender.results.record()
+    (changed,) = of(MembershipChanged, await take(executor))
+    assert reason is None or reason in changed.timeline[0].model_dump_json()
+    assert [row["reason"] for row in await executor.ended_deliveries()] == [code]
+
+
 async def test_a_refusal_for_good_fails(
     executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
 ) -> None:
