@@ -12,7 +12,8 @@ from services.step_executor.deliveries.make_delivery import AMBIGUOUS
 from services.step_executor.store import senders
 
 TAKEOVERS_AT_MOST = 2
-"""What has cost so many senders their life is not tried again."""
+"""A delivery whose sender died is taken over and made alone, after the first death and after the
+second; the third death fails it."""
 _BEATS_PER_LEASE = 4
 _log = logger(__name__)
 

@@ -16,8 +16,8 @@ SELECT lease, heartbeat, seconds FROM sender;
 DELETE FROM sender WHERE lease = :lease AND heartbeat = :heartbeat RETURNING lease;
 
 -- name: take_over(lease, takeovers_at_most)
--- Let others have what was claimed under a lease that was taken away: now or, if it has cost
--- several senders their life, never.
+-- Let others have what was claimed under a lease that was taken away; what was taken over so often
+-- before has now cost one more sender its life, and fails.
 UPDATE delivery
    SET status = CASE WHEN takeovers < :takeovers_at_most::int THEN 'pending' ELSE 'settled' END,
        outcome = CASE WHEN takeovers < :takeovers_at_most::int THEN NULL ELSE 'failed' END,
