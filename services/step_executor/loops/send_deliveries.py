@@ -23,6 +23,9 @@ from services.step_executor.use_cases.keep_results import KeepResults
 
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.02, 1.0
 _LOOK_FOR_LOST_SECONDS = 5.0
+_PATIENCE_SECONDS = 5.0
+"""So long all others wait for a delivery that is to be made alone; an answer may take minutes."""
+_SUSPECTS_AGAIN_SECONDS = 5.0
 _log = logger(__name__)
 
 
@@ -45,6 +48,8 @@ class SendDeliveries:
         self._settings = settings
         self._in_flight: dict[DeliveryKey, asyncio.Task[None]] = {}
         self._suspects: list[Job] = []
+        self._alone: DeliveryKey | None = None
+        self._patient_until = 0.0
         self._something_to_do = something_to_do or asyncio.Event()
         self._idle_seconds = _SOONEST_SECONDS
         self._look_for_lost_at = 0.0
@@ -105,12 +110,14 @@ class SendDeliveries:
         """Begin what there is room for; say whether there was anything to begin.
 
         A delivery whose former sender died is made alone: one that kills its sender takes no
-        others with it.
+        others with it. The others wait for it, but not for long: then it is left for later.
         """
         if not self._target.room(1, len(self._in_flight)):
             self._let_suspects_go()
-        if self._suspects:
-            return self._begin_alone()
+        if self._suspects or self._alone in self._in_flight:
+            if time.monotonic() < self._patient_until:
+                return self._begin_alone()
+            self._let_suspects_go(_SUSPECTS_AGAIN_SECONDS)
         # What was made and is not recorded yet counts too: if we died, it would be made again.
         busy = len(self._in_flight) + self._results.count
         room = self._settings.deliveries_at_once - busy
@@ -127,12 +134,23 @@ class SendDeliveries:
     def _begin_alone(self) -> bool:
         if self._in_flight:
             return False
-        self._begin(self._suspects.pop(0))
+        job = self._suspects.pop(0)
+        self._alone = job.claimed.key
+        self._be_patient()
+        self._begin(job)
         return True
 
-    def _let_suspects_go(self) -> None:
+    def _suspect(self, job: Job) -> None:
+        if not self._suspects:
+            self._be_patient()
+        self._suspects.append(job)
+
+    def _be_patient(self) -> None:
+        self._patient_until = time.monotonic() + _PATIENCE_SECONDS
+
+    def _let_suspects_go(self, wait_seconds: float = 0.0) -> None:
         for job in self._suspects:
-            self._results.add(job.token, GivenBack(job.claimed.key, 0.0))
+            self._results.add(job.token, GivenBack(job.claimed.key, wait_seconds))
         self._suspects.clear()
 
     def _take(self, job: Job) -> None:
@@ -145,7 +163,7 @@ class SendDeliveries:
                 _log.debug("delivery.held", reason=reason, flow_id=str(claimed.flow_id))
                 self._results.add(job.token, GivenBack(claimed.key, seconds))
             case _ if claimed.takeovers:
-                self._suspects.append(job)
+                self._suspect(job)
             case _:
                 self._begin(job)
 

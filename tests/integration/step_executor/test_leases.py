@@ -361,6 +361,61 @@ async def test_r22_what_was_taken_over_is_sent_alone(
     assert any(len(together) > 1 for together in seen), "the others go out together"
 
 
+async def test_r22_what_is_to_be_sent_alone_waits_for_a_slow_answer_but_stops_no_other(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("services.step_executor.loops.send_deliveries._PATIENCE_SECONDS", 0.3)
+    keys = await executor.crowd(8)
+    dead, living = a_sender(), a_sender(deliveries_at_once=2)
+    (suspect,) = await dead.claim(1)
+    await living.look_for(LEASE_SECONDS)
+    slow = next(number for number in range(8) if keys[number] != suspect.claimed.key)
+    mail_server.against[f"<{100 + slow}@example.com>"] = HANG
+    await _let_be_first(executor, keys[slow], suspect.claimed.key)
+    async with running(living):
+        await eventually(lambda: len(mail_server.messages) == 6, "the others", 10)
+        rows = {row["membership_id"]: row for row in await executor.deliveries()}
+        mail_server.hang_up()
+    waiting = rows[suspect.claimed.key.membership_id]
+    assert (waiting["status"], waiting["attempt"], waiting["takeovers"]) == ("later", 1, 1), (
+        "its one attempt is the dead one's"
+    )
+
+
+async def test_r22_nothing_is_begun_beside_the_last_that_is_sent_alone(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    keys = await executor.crowd(8)
+    dead, living = a_sender(), a_sender(deliveries_at_once=2)
+    (suspect,) = await dead.claim(1)
+    await living.look_for(LEASE_SECONDS)
+    place = keys.index(suspect.claimed.key)
+    mail_server.against[f"<{100 + place}@example.com>"] = HANG
+    await _let_be_first(executor, suspect.claimed.key)
+    async with running(living):
+        await eventually(lambda: _tried(mail_server, place), "it to be tried")
+        begun = mail_server.count("RCPT")
+        with pytest.raises(AssertionError):
+            await eventually(lambda: mail_server.count("RCPT") > begun, "another", 1)
+        mail_server.against.clear()
+        mail_server.hang_up()
+        await eventually(lambda: len(mail_server.messages) == 8, "all mails")
+
+
+def _tried(mail_server: SmtpServerFake, place: int) -> bool:
+    return f"RCPT TO:<{100 + place}@example.com>" in mail_server.said
+
+
+async def _let_be_first(executor: Executor, *keys: deliveries.DeliveryKey) -> None:
+    for number, key in enumerate(reversed(keys), 1):
+        await executor.pool.execute(
+            "UPDATE delivery SET next_attempt_at = now() - $2 * interval '1 hour' "
+            "WHERE membership_id = $1",
+            key.membership_id, float(number),
+        )  # fmt: skip
+
+
 async def test_r22_the_third_sender_that_dies_of_it_is_the_last(
     executor: Executor, a_sender: SenderMaker
 ) -> None:
