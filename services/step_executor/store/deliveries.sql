@@ -14,19 +14,34 @@ SELECT *
 -- Deliveries of memberships that have ended, which nobody has claimed: they are never made, and
 -- what was rendered of them is gone. Here and below hops are named too, though memberships alone
 -- would do: a queue's statistics are seldom true, and by both columns its index is always used.
+-- Rows are locked in the order of their keys: two that want the same ones never wait for each other.
+WITH locked AS (
+    SELECT delivery.membership_id, delivery.hop
+      FROM unnest(:ids::uuid[], :hops::int[]) AS ended (membership_id, hop)
+      JOIN delivery USING (membership_id, hop)
+     WHERE delivery.status IN ('pending', 'later', 'held')
+     ORDER BY delivery.membership_id, delivery.hop
+       FOR UPDATE OF delivery
+)
 DELETE FROM delivery
- USING unnest(:ids::uuid[], :hops::int[]) AS ended (membership_id, hop)
- WHERE delivery.membership_id = ended.membership_id
-   AND delivery.hop = ended.hop
-   AND delivery.status IN ('pending', 'later', 'held');
+ USING locked
+ WHERE delivery.membership_id = locked.membership_id
+   AND delivery.hop = locked.hop;
 
 -- name: hold(ids, hops)!
 -- The flow of these memberships is paused: what nobody has claimed waits for its reactivation.
+WITH locked AS (
+    SELECT delivery.membership_id, delivery.hop
+      FROM unnest(:ids::uuid[], :hops::int[]) AS paused (membership_id, hop)
+      JOIN delivery USING (membership_id, hop)
+     WHERE delivery.status IN ('pending', 'later')
+     ORDER BY delivery.membership_id, delivery.hop
+       FOR UPDATE OF delivery
+)
 UPDATE delivery SET status = 'held'
-  FROM unnest(:ids::uuid[], :hops::int[]) AS paused (membership_id, hop)
- WHERE delivery.membership_id = paused.membership_id
-   AND delivery.hop = paused.hop
-   AND delivery.status IN ('pending', 'later');
+  FROM locked
+ WHERE delivery.membership_id = locked.membership_id
+   AND delivery.hop = locked.hop;
 
 -- name: release(ids, hops)!
 -- The flow of these memberships is active again: what was held may be claimed. What waits for its
@@ -150,6 +165,14 @@ SELECT delivery.membership_id, delivery.hop
 -- Claimed deliveries that are to be tried (again), at once or after some seconds. One that was not
 -- attempted does not count as an attempt. What may have arrived is handed over again as it was.
 -- If the membership has moved on meanwhile, nothing is kept of it but this.
+WITH locked AS (
+    SELECT delivery.membership_id, delivery.hop
+      FROM unnest(:ids::uuid[], :hops::int[]) AS given (membership_id, hop)
+      JOIN delivery USING (membership_id, hop)
+     WHERE delivery.claim = :lease
+     ORDER BY delivery.membership_id, delivery.hop
+       FOR UPDATE OF delivery
+)
 UPDATE delivery
    SET status = CASE WHEN NOT back.wanted THEN 'settled'
                      WHEN back.wait > 0 THEN 'later' ELSE 'pending' END,
@@ -171,10 +194,10 @@ UPDATE delivery
           FROM unnest(:ids::uuid[], :hops::int[], :waits::float8[], :unattempted::int[],
                       :ambiguous::int[], :senders::text[], :recipients::text[], :messages::bytea[])
                AS given (membership_id, hop, wait, unattempted, ambiguous, sender, recipient, message)
+          JOIN locked USING (membership_id, hop)
        ) AS back
  WHERE delivery.membership_id = back.membership_id
-   AND delivery.hop = back.hop
-   AND delivery.claim = :lease;
+   AND delivery.hop = back.hop;
 
 -- name: give_back_others(lease, ids, hops)$
 -- What is claimed under this lease but for these: claims whose answer never arrived. They were not
@@ -194,16 +217,23 @@ SELECT count(*) FROM lost;
 -- name: settle(lease, ids, hops, outcomes, reasons)!
 -- Results, for the owner of the partition to take. Only the holder of the claim may give one; but
 -- that a mail was sent counts whoever holds the claim by now, also if it was given up.
+WITH ended AS (
+    SELECT delivery.membership_id, delivery.hop, ended.outcome, ended.reason
+      FROM unnest(:ids::uuid[], :hops::int[], :outcomes::text[], :reasons::text[])
+           AS ended (membership_id, hop, outcome, reason)
+      JOIN delivery USING (membership_id, hop)
+     WHERE (delivery.status = 'claimed' AND delivery.claim = :lease)
+        OR (ended.outcome = 'sent' AND delivery.outcome IS DISTINCT FROM 'sent')
+     ORDER BY delivery.membership_id, delivery.hop
+       FOR UPDATE OF delivery
+)
 UPDATE delivery
    SET status = 'settled', claim = NULL, claimed_at = now(), next_attempt_at = now(),
        sender = NULL, recipient = NULL, message = NULL,
        outcome = ended.outcome, reason = ended.reason
-  FROM unnest(:ids::uuid[], :hops::int[], :outcomes::text[], :reasons::text[])
-       AS ended (membership_id, hop, outcome, reason)
+  FROM ended
  WHERE delivery.membership_id = ended.membership_id
-   AND delivery.hop = ended.hop
-   AND ((delivery.status = 'claimed' AND delivery.claim = :lease)
-        OR (ended.outcome = 'sent' AND delivery.outcome IS DISTINCT FROM 'sent'));
+   AND delivery.hop = ended.hop;
 
 -- name: mine(lease, ids, hops, outcomes, reasons)
 -- Results of this very process, which owns the partition: those that count, by the same conditions
@@ -215,6 +245,7 @@ SELECT delivery.membership_id, delivery.hop, delivery.workspace_id, delivery.con
   JOIN delivery USING (membership_id, hop)
  WHERE (delivery.status = 'claimed' AND delivery.claim = :lease)
     OR (ended.outcome = 'sent' AND delivery.outcome IS DISTINCT FROM 'sent')
+ ORDER BY delivery.membership_id, delivery.hop
    FOR UPDATE OF delivery;
 
 -- name: is_any_settled(partitions)$

@@ -17,7 +17,15 @@ DELETE FROM sender WHERE lease = :lease AND heartbeat = :heartbeat RETURNING lea
 
 -- name: take_over(lease, takeovers_at_most)
 -- Let others have what was claimed under a lease that was taken away; what was taken over so often
--- before has now cost one more sender its life, and fails.
+-- before has now cost one more sender its life, and fails. Rows are locked in the order of their
+-- keys, as by whoever may still record under this lease.
+WITH locked AS (
+    SELECT membership_id, hop
+      FROM delivery
+     WHERE status = 'claimed' AND claim = :lease
+     ORDER BY membership_id, hop
+       FOR UPDATE
+)
 UPDATE delivery
    SET status = CASE WHEN takeovers < :takeovers_at_most::int THEN 'pending' ELSE 'settled' END,
        outcome = CASE WHEN takeovers < :takeovers_at_most::int THEN NULL ELSE 'failed' END,
@@ -27,7 +35,8 @@ UPDATE delivery
        next_attempt_at = now(),
        claimed_at = now(),
        claim = NULL
- WHERE status = 'claimed' AND claim = :lease
+  FROM locked
+ WHERE delivery.membership_id = locked.membership_id AND delivery.hop = locked.hop
 RETURNING status;
 
 -- name: leave(lease)!

@@ -322,6 +322,53 @@ async def _somebody_waits(executor: Executor) -> bool:
     return bool(await executor.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
+_LOCKING = "give_back", "settle", "mine", "take_over", "hold", "withdraw"
+
+
+@pytest.mark.parametrize("statement", _LOCKING)
+async def test_deliveries_are_locked_in_the_order_of_their_keys(
+    executor: Executor, a_sender: SenderMaker, statement: str
+) -> None:
+    """Whoever waits for the first holds none of the others: two never wait for each other."""
+    await executor.crowd(6)
+    sender = a_sender()
+    if statement not in ("hold", "withdraw"):
+        await sender.claim()
+    keys = sorted([deliveries.DeliveryKey(row["membership_id"], row["hop"])
+                   for row in await executor.deliveries()], reverse=True)  # fmt: skip
+    async with executor.pool.acquire() as other, other.transaction():
+        await other.execute(f"{_LOCK} membership_id = $1 FOR UPDATE", keys[-1].membership_id)
+        act = asyncio.create_task(_act(executor, statement, sender, keys))
+        await eventually(lambda: _somebody_waits(executor), "it to wait")
+        free = await other.fetch(f"{_LOCK} true FOR UPDATE SKIP LOCKED")
+        assert len(free) == len(keys)
+    await act
+
+
+_LOCK = "SELECT membership_id FROM delivery WHERE"
+
+
+async def _act(
+    executor: Executor, statement: str, sender: Sender, keys: list[deliveries.DeliveryKey]
+) -> None:
+    token = sender.lease.token
+    async with transaction(executor.pool) as tx:
+        match statement:
+            case "give_back":
+                await deliveries.give_back(tx, token, [GivenBack(key, 1.0) for key in keys])
+            case "settle":
+                await deliveries.settle(tx, token, [Result(key, 0, "sent") for key in keys])
+            case "mine":
+                await deliveries.mine(tx, token, [Result(key, 0, "sent") for key in keys])
+            case "take_over":
+                beats = (await senders.heartbeats(tx))[token].beats
+                await senders.take_over(tx, token, beats, TAKEOVERS_AT_MOST)
+            case "hold":
+                await deliveries.hold(tx, keys)
+            case _:
+                await deliveries.withdraw(tx, keys)
+
+
 async def test_r7_a_claim_lets_heartbeats_pass(executor: Executor, a_sender: SenderMaker) -> None:
     await executor.mailing()
     sender = a_sender()
