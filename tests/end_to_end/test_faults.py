@@ -47,8 +47,8 @@ def test_kill_9_of_the_executor_in_the_middle_of_many_enrollments(
         "before_send@5",
         "after_send@5",
         "after_recording@1",
-        "after_commit@5",
-        "mid_publish@5",
+        "after_commit@3",
+        "mid_publish@3",
     ],
 )
 def test_the_executor_dies_at_a_named_point(
