@@ -6,9 +6,9 @@ from uuid import UUID
 
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.membership import Membership, MembershipStatus
+from libs.domain.membership import Membership
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.store.memberships import engagement_as_json, engagement_from_json
+from services.step_executor.store.memberships import engagement_as_json, membership_of
 
 queries = queries_beside(__file__)
 
@@ -84,20 +84,4 @@ async def forget_contacts(tx: Transaction, contacts: Iterable[ContactKey]) -> No
 
 
 def _membership(row: Any) -> Membership:
-    return Membership(
-        membership_id=row["membership_id"],
-        workspace_id=row["workspace_id"],
-        flow_id=row["flow_id"],
-        contact_id=row["contact_id"],
-        entry_source=row["entry_source"],
-        entered_at=row["entered_at"],
-        updated_at=row["updated_at"],
-        status=MembershipStatus(row["status"]),
-        hop=row["hop"],
-        step_id=row["step_id"],
-        dynamic_context=row["dynamic_context"],
-        engagement=engagement_from_json(row["engagement"]),
-        sequence=row["sequence"],
-        ended_at=row["ended_at"],
-        drop_reason=row["drop_reason"],
-    )
+    return membership_of(row, ended_at=row["ended_at"], drop_reason=row["drop_reason"])

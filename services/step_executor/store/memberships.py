@@ -166,6 +166,16 @@ def engagement_from_json(stored: dict[str, dict[str, str]]) -> Engagement:
 
 
 def _membership(row: Any) -> Membership:
+    return membership_of(
+        row,
+        waiting_on=row["waiting_on"],
+        waiting_until=row["waiting_until"],
+        parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,
+    )
+
+
+def membership_of(row: Any, **state: Any) -> Membership:
+    """Read what a row of a live and of an ended membership share; `state` is what only one has."""
     return Membership(
         membership_id=row["membership_id"],
         workspace_id=row["workspace_id"],
@@ -175,12 +185,10 @@ def _membership(row: Any) -> Membership:
         entered_at=row["entered_at"],
         updated_at=row["updated_at"],
         status=MembershipStatus(row["status"]),
-        waiting_on=row["waiting_on"],
         hop=row["hop"],
         step_id=row["step_id"],
-        waiting_until=row["waiting_until"],
-        parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,
         dynamic_context=row["dynamic_context"],
         engagement=engagement_from_json(row["engagement"]),
         sequence=row["sequence"],
+        **state,
     )
