@@ -19,7 +19,7 @@ from services.step_executor.deliveries.make_delivery import AMBIGUOUS
 from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.store import definitions, deliveries, partition_lag
 from services.step_executor.store.deliveries import DeliveryKey, GivenBack, Job, Result
-from services.step_executor.use_cases import resume
+from services.step_executor.use_cases import unit_of_work
 from services.step_executor.use_cases.record_results import PUT_ASIDE
 from tests.integration.step_executor.conftest import SenderMaker
 from tests.support.builders import FLOW, NOW, WELCOME, a_flow
@@ -446,7 +446,7 @@ async def test_r10_a_result_whose_walk_fails_costs_no_other(
         return walk(flow, membership, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(resume, "walk", broken)
+        patched.setattr(unit_of_work, "walk", broken)
         async with running(a_sender(OwnerFake(executor.pool, [0]) if owns else None)):
             await eventually(lambda: len(mail_server.messages) == 3, "all mails")
         await take(executor)
