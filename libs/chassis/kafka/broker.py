@@ -22,7 +22,9 @@ from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.exactly_once.records import Decoder, Incoming, M, read
 from libs.chassis.kafka.subscription import Joining, Subscription
 
-_LONGEST_FETCH_MS = 500
+_LONGEST_FETCH_MS = 2000
+"""How long a fetch waits at the broker for something to fetch. It ends with the first record, so
+only what has to wait behind it sees this: a partition that is fetched from again after a pause."""
 _POLL_MS = 10_000
 
 
