@@ -11,7 +11,8 @@ from libs.contracts.flow_definitions import EmailContent, EmailDefined
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import emails_of, problem_of, stored_content
+from services.api.use_cases.bodies import problem_of
+from services.api.use_cases.flows import definition_of
 from services.api.use_cases.problems import Problem, email_not_found
 
 Address = Annotated[
@@ -109,7 +110,7 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         if email.status == "draft":
             return email
         naming = await flows.active_naming(unit.tx, workspace_id, email_id)
-        sending = [one for one in naming if email_id in emails_of(stored_content(one.content))]
+        sending = [one for one in naming if email_id in definition_of(one).emails_named()]
         if sending:
             details = {"flow_ids": [str(flow.flow_id) for flow in sending]}
             raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
