@@ -15,7 +15,7 @@ class Issue(NamedTuple):
     Attributes:
         place: Where it stands.
         code: What is the matter: `missing`, `unknown`, `not_approved`, `not_judgeable`,
-            `endless_circle`; as a warning `unreachable`, `no_trigger`.
+            `endless_circle`; as a warning `unreachable`, `leads_nowhere`, `no_trigger`.
     """
 
     place: Place

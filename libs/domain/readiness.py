@@ -117,3 +117,5 @@ def _warnings(flow: Definition) -> Iterator[Issue]:
     for index, step in enumerate(flow.steps):
         if step.step_id not in reachable:
             yield Issue.at("steps", index, code="unreachable")
+        if len(step.edge_names()) > 1 and not any(step.edges.values()):
+            yield Issue.at("steps", index, "edges", code="leads_nowhere")

@@ -4,7 +4,15 @@ from fastapi import Depends, FastAPI
 
 from services.api.http import problems
 from services.api.http.bodies import readable
-from services.api.native import directory, emails, flow_steps, flows, memberships, phrasing
+from services.api.native import (
+    directory,
+    emails,
+    flow_steps,
+    flows,
+    memberships,
+    phrasing,
+    step_email,
+)
 from services.api.tracking import links
 from services.api.use_cases.app_context import AppContext
 
@@ -19,6 +27,6 @@ def app_of(app_context: AppContext) -> FastAPI:
     )
     app.state.app_context = app_context
     problems.install(app, phrasing.body_of)
-    for part in (flows, flow_steps, memberships, emails, directory, links):
+    for part in (flows, step_email, flow_steps, memberships, emails, directory, links):
         app.include_router(part.router)
     return app

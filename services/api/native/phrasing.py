@@ -20,6 +20,7 @@ _CODES: Mapping[str, str] = {
     "reentry_denied": "campaign_flow_reentry_denied",
     "contact_disqualified": "campaign_flow_contact_disqualified",
     "flow_not_ready": "campaign_flow_not_ready",
+    "step_not_email": "campaign_flow_step_not_email",
 }
 """What this API calls a problem, where it has a name of its own."""
 _LISTS = {"steps": "flow_nodes", "guards": "disqualification_rules"}
@@ -61,7 +62,9 @@ def path_of(issue: Issue) -> str:
     path = [_LISTS.get(str(first), str(first)), *map(str, rest)]
     if first == "guards":
         return path[0]
-    if "edges" in path:
+    if issue.code == "leads_nowhere":
+        path[-1] = "branch"
+    elif "edges" in path:
         path = [*path[: path.index("edges")], f"{path[-1]}_step_id"]
     elif issue.code == "endless_circle":
         path.append("cycle")

@@ -22,6 +22,15 @@ class Placement:
     after_step_id: str | None = None
 
 
+def step_of(steps: Steps, step_id: str) -> dict[str, Any]:
+    """Find a step.
+
+    Raises:
+        Problem: If there is no such step.
+    """
+    return steps[_index(steps, step_id)]
+
+
 def inserted(steps: Steps, step: dict[str, Any], placement: Placement) -> Steps:
     """Insert a step.
 

@@ -43,9 +43,16 @@ class EmailDraft(BaseModel):
 
 async def create(app_context: AppContext, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
     """Create a draft."""
-    content = draft.model_dump(exclude_unset=True)
     async with app_context.relay.unit() as unit:
-        return await emails.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
+        return await add(app_context, unit, workspace_id, draft)
+
+
+async def add(
+    app_context: AppContext, unit: Unit, workspace_id: UUID, draft: EmailDraft
+) -> StoredEmail:
+    """Create a draft, together with other things."""
+    content = draft.model_dump(exclude_unset=True)
+    return await emails.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
 
 
 async def read(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
@@ -69,7 +76,7 @@ async def patch(
         Problem: If there is no such mail, it is approved, or a field is wrong.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "approved":
             raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
         content = {**email.content, **changes}
@@ -87,7 +94,7 @@ async def approve(app_context: AppContext, workspace_id: UUID, email_id: UUID) -
         Problem: If there is no such mail, or something is missing.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "approved":
             return email
         _check_complete(email)
@@ -106,7 +113,7 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         Problem: If there is no such mail, or an active flow sends it.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "draft":
             return email
         naming = await flows.active_naming(unit.tx, workspace_id, email_id)
@@ -117,7 +124,12 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
 
 
-async def _lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+async def lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    """Read a mail and keep others from changing it.
+
+    Raises:
+        Problem: If there is none.
+    """
     email = await emails.lock(unit.tx, workspace_id, email_id)
     if email is None:
         raise email_not_found()

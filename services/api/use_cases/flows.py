@@ -60,12 +60,35 @@ async def edit(
             would become is wrong.
     """
     async with app_context.relay.unit() as unit:
-        flow = await lock(unit, key)
-        _check_home(app_context, flow, key.dialect)
-        check_editable(flow, structure=structure)
-        written = written_in(key.dialect, change(flow.document))
-        active = flow.status is FlowStatus.ACTIVE
-        return await save(app_context, unit, flow, Change(written, published=active))
+        flow = await lock_for_edit(app_context, unit, key, structure=structure)
+        return await rewrite(app_context, unit, flow, change(flow.document))
+
+
+async def lock_for_edit(
+    app_context: AppContext, unit: Unit, key: FlowKey, *, structure: bool
+) -> StoredFlow:
+    """Read a flow whose document is to change.
+
+    Raises:
+        Problem: If there is no such flow, its home is elsewhere, or it may not change now.
+    """
+    flow = await lock(unit, key)
+    _check_home(app_context, flow, key.dialect)
+    _check_editable(flow, structure=structure)
+    return flow
+
+
+async def rewrite(
+    app_context: AppContext, unit: Unit, flow: StoredFlow, document: Document
+) -> StoredFlow:
+    """Give a flow that was locked for it another document, in its home dialect.
+
+    Raises:
+        Problem: If the document is wrong.
+    """
+    written = written_in(app_context.dialects[flow.dialect], document)
+    active = flow.status is FlowStatus.ACTIVE
+    return await save(app_context, unit, flow, Change(written, published=active))
 
 
 async def delete(app_context: AppContext, key: FlowKey) -> None:
@@ -107,12 +130,7 @@ def definition_of(flow: StoredFlow) -> Definition:
     return Definition.model_validate(flow.definition)
 
 
-def check_editable(flow: StoredFlow, *, structure: bool) -> None:
-    """See that a flow may be edited: its structure only while draft or paused.
-
-    Raises:
-        Problem: If it may not.
-    """
+def _check_editable(flow: StoredFlow, *, structure: bool) -> None:
     barred = flow.status is FlowStatus.ARCHIVED or (structure and flow.status is FlowStatus.ACTIVE)
     if barred:
         message = f"The flow is {flow.status}; pause it before editing its structure"
