@@ -23,13 +23,18 @@ from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.predicates import Predicate, compile_rule
 from libs.domain.rules import AudienceRules
 from libs.domain.step import Step
+from libs.domain.steps.change_lists import AddToListStep, RemoveFromListStep
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
 from libs.domain.steps.unknown import UnknownStep
+from libs.domain.steps.update_contact import UpdateContactStep
 from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
+from libs.domain.triggers.contact_updated import ContactUpdatedTrigger
+from libs.domain.triggers.form_submitted import FormSubmittedTrigger
+from libs.domain.triggers.removed_from_static_list import RemovedFromStaticListTrigger
 from libs.domain.triggers.unknown import UnknownTrigger
 
 MAX_TRIGGERS = 25
@@ -48,7 +53,10 @@ def _tag(value: object, types: frozenset[str]) -> str | None:
 
 AnyTrigger = Annotated[
     Annotated[AddedToStaticListTrigger, Tag("added_to_static_list")]
+    | Annotated[RemovedFromStaticListTrigger, Tag("removed_from_static_list")]
     | Annotated[ContactCreatedTrigger, Tag("contact_created")]
+    | Annotated[ContactUpdatedTrigger, Tag("contact_updated")]
+    | Annotated[FormSubmittedTrigger, Tag("form_submitted")]
     | Annotated[UnknownTrigger, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, TRIGGER_TYPES)),
 ]
@@ -57,6 +65,9 @@ AnyStep = Annotated[
     | Annotated[WaitStep, Tag("wait")]
     | Annotated[ConditionCheckStep, Tag("condition_check")]
     | Annotated[DropFromFlowStep, Tag("drop_from_flow")]
+    | Annotated[UpdateContactStep, Tag("update_contact")]
+    | Annotated[AddToListStep, Tag("add_to_list")]
+    | Annotated[RemoveFromListStep, Tag("remove_from_list")]
     | Annotated[UnknownStep, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, STEP_TYPES)),
 ]

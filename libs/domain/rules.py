@@ -80,6 +80,10 @@ def _long_name(operator: object) -> object:
     return _ALIASES.get(operator, operator) if isinstance(operator, str) else operator
 
 
+AnyFieldOperator = Annotated[FieldOperator, BeforeValidator(_long_name)]
+"""An operator, by its long or its short name."""
+
+
 class _Node(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
