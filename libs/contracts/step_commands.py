@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
 from libs.contracts.contact_events import ContactEvent
-from libs.contracts.message import AboutContact, Message
+from libs.contracts.message import AboutContact, Depth, Message
 from libs.domain.contact import Scalar
 
 
@@ -21,7 +21,10 @@ class FlowStart(BaseModel):
 
     Attributes:
         min_flow_version: The definition that said so; the executor waits until it has it.
-        trigger_type: The trigger that matched.
+        trigger_type: The type of the trigger that matched.
+        trigger_id: Which one it is, or its place among the flow's triggers if it has no id. Whether
+            it really fires may depend on what is known of the contact. A flow may come with
+            several; one that fires is enough.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -29,6 +32,7 @@ class FlowStart(BaseModel):
     flow_id: UUID
     min_flow_version: int
     trigger_type: str
+    trigger_id: str = ""
 
 
 class Observe(AboutContact):
@@ -65,6 +69,7 @@ class Enroll(AboutContact):
         source_id: What caused it: the event's source and id, or the id of the API's command. One
             cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so; the executor waits until it has it.
+        depth: How many flows, one causing the next, led to it.
         reply: Whether the caller awaits the verdict on command.replies.
     """
 
@@ -75,6 +80,7 @@ class Enroll(AboutContact):
     source_id: str
     entry_source: str
     dynamic_context: dict[str, Scalar] = {}
+    depth: Depth = 0
     reply: bool = False
 
 

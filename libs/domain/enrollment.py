@@ -9,11 +9,16 @@ from libs.domain.flow import Flow, FlowStatus
 
 Refusal = Literal[
     "flow_not_active",
+    "too_deep",
     "contact_not_found",
     "already_in_flow",
     "reentry_denied",
     "contact_disqualified",
 ]
+
+
+MAX_DEPTH = 10
+"""So many flows may have caused one another before it is taken for a loop of flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,12 @@ class History:
     Attributes:
         inside: Whether a run of it is live.
         runs: How many runs it has had, however they ended.
+        depth: How many flows, one causing the next, led to this enrollment.
     """
 
     inside: bool = False
     runs: int = 0
+    depth: int = 0
 
 
 def refusal(
@@ -34,11 +41,14 @@ def refusal(
 ) -> Refusal | None:
     """Say why a contact may not enter, or None if it may.
 
-    The order of the questions is fixed: is the flow active, is the contact known, is it already
-    inside, may it come again (`once` counts every earlier run), does a guard refuse it.
+    The order of the questions is fixed: is the flow active, have too many flows caused one another,
+    is the contact known, is it already inside, may it come again (`once` counts every earlier
+    run), does a guard refuse it.
     """
     if flow.status is not FlowStatus.ACTIVE:
         return "flow_not_active"
+    if history.depth > MAX_DEPTH:
+        return "too_deep"
     if snapshot is None:
         return "contact_not_found"
     if history.inside:

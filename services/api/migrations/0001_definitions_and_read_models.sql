@@ -77,6 +77,14 @@ CREATE TABLE deleted_contact (
 ) PARTITION BY RANGE (deleted_at);
 CREATE TABLE deleted_contact_default PARTITION OF deleted_contact DEFAULT;
 CREATE INDEX deleted_contact_to_erase ON deleted_contact (erase_at) WHERE erase_at IS NOT NULL;
+-- The last change of a contact that the directory has published, until it has followed it itself:
+-- so long what it knows of the contact is no ground to say that a change would make no difference.
+CREATE TABLE published_change (
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    event_key uuid NOT NULL,
+    PRIMARY KEY (workspace_id, contact_id)
+) WITH (fillfactor = 50);
 CREATE TABLE contact_list (
     workspace_id uuid NOT NULL,
     list_id uuid NOT NULL,

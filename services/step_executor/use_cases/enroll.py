@@ -26,6 +26,7 @@ class EnrollRequest:
     Attributes:
         source_id: What caused it. One cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so.
+        depth: How many flows, one causing the next, led to it.
     """
 
     flow_id: UUID
@@ -34,6 +35,7 @@ class EnrollRequest:
     source_id: str
     entry_source: str
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
+    depth: int = 0
 
     @classmethod
     def of_start(cls, observe: Observe, start: FlowStart) -> "EnrollRequest":
@@ -45,6 +47,7 @@ class EnrollRequest:
             start.min_flow_version,
             f"{event.source}#{event.id}",
             start.trigger_type,
+            depth=event.millracedepth,
         )
 
     @classmethod
@@ -57,6 +60,7 @@ class EnrollRequest:
             command.source_id,
             command.entry_source,
             command.dynamic_context,
+            command.depth,
         )
 
     @property
@@ -76,6 +80,7 @@ class EnrollRequest:
             source_id=self.source_id,
             entry_source=self.entry_source,
             dynamic_context=dict(self.dynamic_context),
+            depth=self.depth,
         )
 
 
@@ -143,7 +148,8 @@ def _enroll(
         return None
     contact = unit.known_contact(request.contact)
     inside = unit.live_membership(request.flow_id, request.contact) is not None
-    reason = refusal(flow, contact, History(inside, len(earlier)), unit.now)
+    history = History(inside, len(earlier), request.depth)
+    reason = refusal(flow, contact, history, unit.now)
     if reason is not None or contact is None:
         return Refused(reason or "contact_not_found")
     result = unit.walk(flow, _new(unit, request, membership_id), ENTERED)
@@ -161,6 +167,7 @@ def _new(unit: UnitOfWork, request: EnrollRequest, membership_id: UUID) -> Membe
         entered_at=unit.now,
         updated_at=unit.now,
         dynamic_context=request.dynamic_context,
+        depth=request.depth,
     )
 
 
