@@ -30,6 +30,7 @@ from libs.domain.steps.unknown import UnknownStep
 from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
+from libs.domain.triggers.date_based import DateBasedTrigger
 from libs.domain.triggers.unknown import UnknownTrigger
 
 MAX_TRIGGERS = 25
@@ -49,6 +50,7 @@ def _tag(value: object, types: frozenset[str]) -> str | None:
 AnyTrigger = Annotated[
     Annotated[AddedToStaticListTrigger, Tag("added_to_static_list")]
     | Annotated[ContactCreatedTrigger, Tag("contact_created")]
+    | Annotated[DateBasedTrigger, Tag("date_based")]
     | Annotated[UnknownTrigger, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, TRIGGER_TYPES)),
 ]

@@ -25,9 +25,15 @@ class IndexKey(NamedTuple):
 
 
 class Trigger(BaseModel):
-    """One way into a flow."""
+    """One way into a flow.
+
+    Attributes:
+        trigger_id: What it is called within its flow, whatever becomes of its settings.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    trigger_id: str = ""
 
     def index_key(self) -> IndexKey | None:
         """Say where the index files this trigger; None while it is incomplete."""
