@@ -30,7 +30,7 @@ from libs.domain.steps.unknown import UnknownStep
 from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
-from libs.domain.triggers.date_based import DateBasedTrigger
+from libs.domain.triggers.date_based import DateBasedTrigger, date_triggers
 from libs.domain.triggers.unknown import UnknownTrigger
 
 MAX_TRIGGERS = 25
@@ -151,6 +151,11 @@ class Flow(FlowContent):
     def _disqualifies(self) -> Predicate | None:
         rules = self.disqualification_rules
         return compile_rule(rules, self.custom_fields) if rules else None
+
+    @cached_property
+    def date_triggers(self) -> dict[str, DateBasedTrigger]:
+        """Its date triggers by id."""
+        return date_triggers(self.triggers)
 
     @property
     def end_reason(self) -> str | None:

@@ -33,7 +33,7 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _EXTENDED = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
-_LONGEST = 40
+_LONGEST, _LONGEST_NAME = 40, 200
 _END_OF_FEBRUARY = frozenset({228, 229, 301})
 
 
@@ -46,6 +46,11 @@ class DateValue(NamedTuple):
     def day_in(self, zone: str) -> date:
         """Give the day it is in a zone."""
         return self.instant.date() if self.bare else self.instant.astimezone(ZoneInfo(zone)).date()
+
+    @property
+    def text(self) -> str:
+        """Write it as it is read."""
+        return self.instant.date().isoformat() if self.bare else self.instant.isoformat()
 
     @property
     def key(self) -> int:
@@ -109,22 +114,41 @@ def read_date(value: Scalar) -> DateValue | None:
     return DateValue(instant, is_bare_date(value))
 
 
-def dates_of(snapshot: ContactSnapshot | None) -> Mapping[str, DateValue]:
-    """Give the dates a contact has, by field.
+class DateChange(NamedTuple):
+    """A field's date before and after a change; None where it held none."""
 
-    Its custom fields count by what they hold, not by what they were declared as: a date must be
-    known before the first flow names its field, and events do not say what a field was meant for.
+    before: DateValue | None
+    after: DateValue | None
+
+
+def changed_dates(
+    before: ContactSnapshot | None, after: ContactSnapshot | None
+) -> dict[str, DateChange]:
+    """Give the fields of a contact that hold another date than before, in the order of their names.
+
+    Custom fields count by what they hold, not by what they were declared as: a date must be known
+    before the first flow names its field, and events do not say what a field was meant for.
     """
-    if snapshot is None:
-        return {}
-    values = {**snapshot.custom_fields, CREATED_AT: snapshot.fields.get(CREATED_AT)}
-    return {name: read for name, value in values.items() if (read := read_date(value))}
+    old, new = _by_field(before), _by_field(after)
+    changed = (name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    read = {name: DateChange(_read(name, old), _read(name, new)) for name in sorted(changed)}
+    return {name: change for name, change in read.items() if change.before != change.after}
 
 
 def date_in(snapshot: ContactSnapshot, field: str) -> DateValue | None:
     """Give the date in one field of a contact; None if there is none."""
     known = snapshot.fields if field == CREATED_AT else snapshot.custom_fields
     return read_date(known.get(field))
+
+
+def _by_field(snapshot: ContactSnapshot | None) -> Mapping[str, Scalar]:
+    if snapshot is None:
+        return {}
+    return {**snapshot.custom_fields, CREATED_AT: snapshot.fields.get(CREATED_AT)}
+
+
+def _read(name: str, values: Mapping[str, Scalar]) -> DateValue | None:
+    return read_date(values.get(name)) if len(name) <= _LONGEST_NAME else None
 
 
 def occurrence_on(rule: DateRule, value: DateValue, day: date) -> Occurrence | None:

@@ -1,10 +1,11 @@
 """What every trigger has: where it is filed in the index, and whether an event matches it."""
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.domain.inventory import Inventory
 
@@ -33,7 +34,7 @@ class Trigger(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    trigger_id: str = ""
+    trigger_id: str = Field(default="", exclude_if=operator.not_)
 
     def index_key(self) -> IndexKey | None:
         """Say where the index files this trigger; None while it is incomplete."""

@@ -31,7 +31,7 @@ class DateBasedTrigger(Trigger):
     """
 
     type: Literal["date_based"]
-    field: str | None = None
+    field: Annotated[str, Field(max_length=200)] | None = None
     offset_days: Annotated[int, Field(ge=-_LONGEST_OFFSET, le=_LONGEST_OFFSET)] = 0
     recurrence: Literal["never", "annually"] = "never"
     time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"

@@ -16,8 +16,8 @@ from libs.domain.inventory import Inventory
 from libs.domain.occurrences import (
     DateRule,
     DateValue,
+    changed_dates,
     date_in,
-    dates_of,
     first_instant,
     keys_due_on,
     numbered_occurrence,
@@ -153,15 +153,38 @@ def test_the_dates_of_a_contact_are_its_custom_dates_and_its_creation() -> None:
     known = ContactSnapshot(
         CONTACT,
         {"createdAt": "2026-07-02T09:00:00.000Z", "updatedAt": "2026-07-02T09:00:00.000Z"},
-        {"birthday": "1990-05-05", "plan": "gold", "createdAt": "2020-01-01"},
+        {
+            "birthday": "1990-05-05",
+            "plan": "gold",
+            "createdAt": "2020-01-01",
+            "x" * 201: "2020-01-01",
+        },
     )
-    assert {name: one.key for name, one in dates_of(known).items()} == {
-        "createdAt": 702, "birthday": 505,
+    created, birthday = value("2026-07-02T09:00:00Z"), value("1990-05-05")
+    assert changed_dates(None, known) == {
+        "birthday": (None, birthday), "createdAt": (None, created),
     }  # fmt: skip
-    assert dates_of(None) == {}
+    assert changed_dates(known, ContactSnapshot(CONTACT, deleted=True)) == {
+        "birthday": (birthday, None), "createdAt": (created, None),
+    }  # fmt: skip
     assert date_in(known, "createdAt") == value("2026-07-02T09:00:00Z")
     assert date_in(known, "birthday") == value("1990-05-05")
     assert date_in(known, "plan") is None
+
+
+def test_only_a_date_that_changed_is_a_change() -> None:
+    def has(**fields: str) -> ContactSnapshot:
+        return ContactSnapshot(CONTACT, custom_fields=fields)
+
+    old = has(birthday="1990-05-05", renewal="2026-03-10T10:00:00Z", plan="gold", note="soon")
+    new = has(birthday="1990-05-06", renewal="2026-03-10T12:00:00+02:00", plan="blue", note="later")
+    assert changed_dates(old, new) == {"birthday": (value("1990-05-05"), value("1990-05-06"))}
+    assert changed_dates(old, has(birthday="someday", renewal="2026-03-10T10:00:00Z")) == {
+        "birthday": (value("1990-05-05"), None)
+    }
+    assert all(
+        read_date(one.text) == one for one in (value("1990-05-05"), value("1990-05-05T07:08"))
+    )
 
 
 # Laws -------------------------------------------------------------------------------------------
