@@ -6,6 +6,7 @@ from typing import Literal
 
 from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow, FlowStatus
+from libs.domain.occurrences import date_in, numbered_occurrence
 
 Refusal = Literal[
     "flow_not_active",
@@ -14,6 +15,8 @@ Refusal = Literal[
     "already_in_flow",
     "reentry_denied",
     "contact_disqualified",
+    "trigger_removed",
+    "date_moved",
 ]
 
 
@@ -56,3 +59,23 @@ def refusal(
     if flow.reentry == "once" and history.runs:
         return "reentry_denied"
     return "contact_disqualified" if flow.refuses("entry", snapshot, now) else None
+
+
+def date_refusal(
+    flow: Flow, snapshot: ContactSnapshot, trigger_id: str, number: int, now: datetime
+) -> Refusal | None:
+    """Say why a date does not let its contact in: judged is this very occurrence, not today's.
+
+    Args:
+        flow: The definition as it is now.
+        snapshot: The contact with the date as it is now.
+        trigger_id: The trigger that found it due.
+        number: Which occurrence of the date was due.
+        now: By when it must have come.
+    """
+    trigger = flow.date_triggers.get(trigger_id)
+    if trigger is None or trigger.field is None:
+        return "trigger_removed"
+    value = date_in(snapshot, trigger.field)
+    found = numbered_occurrence(trigger.rule, value, number) if value else None
+    return None if found and found.due_at <= now else "date_moved"

@@ -32,6 +32,7 @@ from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
 from libs.domain.triggers.contact_updated import ContactUpdatedTrigger
+from libs.domain.triggers.date_based import DateBasedTrigger, date_triggers
 from libs.domain.triggers.form_submitted import FormSubmittedTrigger
 from libs.domain.triggers.removed_from_static_list import RemovedFromStaticListTrigger
 from libs.domain.triggers.unknown import UnknownTrigger
@@ -52,6 +53,7 @@ AnyTrigger = Annotated[
     | Annotated[ContactCreatedTrigger, Tag("contact_created")]
     | Annotated[ContactUpdatedTrigger, Tag("contact_updated")]
     | Annotated[FormSubmittedTrigger, Tag("form_submitted")]
+    | Annotated[DateBasedTrigger, Tag("date_based")]
     | Annotated[UnknownTrigger, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, TRIGGER_TYPES)),
 ]
@@ -169,6 +171,11 @@ class Flow(Definition):
     def _guards(self) -> dict[GuardedAt, list[CompiledGuard]]:
         compiled = [CompiledGuard(guard, self.custom_fields) for guard in self.guards]
         return {at: [one for one in compiled if at in one.guard.at] for at in get_args(GuardedAt)}
+
+    @cached_property
+    def date_triggers(self) -> dict[str, DateBasedTrigger]:
+        """Its date triggers by id."""
+        return date_triggers(self.triggers)
 
     @property
     def end_reason(self) -> str | None:

@@ -21,6 +21,7 @@ from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, drop
 from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.firing import known_before, really_fires
+from services.step_executor.use_cases.tell_dates import tell_dates
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 
@@ -67,6 +68,7 @@ def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent)
     after = fold(contact[1], known, change_of(event))
     if after is not None and after is not known:
         unit.know(contact, after)
+        tell_dates(unit, received, known, after)
     if isinstance(event, ContactDeleted):
         _drop_all(unit, received)
     elif after is not known:
