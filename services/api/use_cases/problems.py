@@ -1,6 +1,7 @@
 """What can be wrong with a request. HTTP turns a problem into a status and a body."""
 
 from typing import Any, Literal
+from uuid import UUID
 
 Kind = Literal["invalid", "unauthorized", "not_found", "conflict", "too_large", "unavailable"]
 
@@ -55,3 +56,21 @@ def email_not_found() -> Problem:
 def contact_not_found() -> Problem:
     """No such contact in this workspace."""
     return Problem("not_found", "contact_not_found", "Contact not found")
+
+
+def list_not_found() -> Problem:
+    """No such list in this workspace."""
+    return Problem("not_found", "list_not_found", "List not found")
+
+
+def contact_exists(contact_id: UUID | None) -> Problem:
+    """Another contact has this address or id."""
+    message = "A contact with this email or id exists already"
+    details = {"contact_id": str(contact_id)} if contact_id else None
+    return Problem("conflict", "contact_already_exists", message, details)
+
+
+def too_large_event(index: int, room: int) -> Problem:
+    """An event that its topic would not take."""
+    message = f"Event {index} is too large: it may have {room} bytes"
+    return Problem("too_large", "event_too_large", message, {"index": index, "most_bytes": room})
