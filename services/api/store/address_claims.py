@@ -60,5 +60,10 @@ async def end_claims(tx: Transaction, workspace_id: UUID, claims: Claims) -> Non
         await queries.end_claims(tx, workspace_id=workspace_id, **_columns(claims))
 
 
+async def drop_ended(tx: Transaction) -> None:
+    """Forget claims that were never given back: an address is a person's."""
+    await queries.drop_ended(tx)
+
+
 def _columns(claims: Claims) -> dict[str, list[str] | list[UUID]]:
     return {"emails": list(claims.keys()), "contact_ids": list(claims.values())}

@@ -38,3 +38,7 @@ UPDATE address_claim SET expires_at = now()
  WHERE address_claim.workspace_id = :workspace_id
    AND address_claim.email = mine.email
    AND address_claim.contact_id = mine.contact_id;
+
+-- name: drop_ended()!
+-- Forget claims that were never given back and have ended.
+DELETE FROM address_claim WHERE expires_at <= now();

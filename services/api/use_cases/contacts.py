@@ -148,7 +148,7 @@ async def update(
         changes = [
             (outcome, Fields(fields=dict(item.fields), custom_fields=dict(item.custom_fields)))
             for item, outcome in zip(items, outcomes, strict=True)
-            if isinstance(outcome, UUID)
+            if isinstance(outcome, UUID) and (item.fields or item.custom_fields)
         ]
         held.shown = await _publish_changes(app_context, workspace_id, changes)
     return outcomes

@@ -13,6 +13,7 @@ from services.api.store.address_claims import Claim
 from services.api.use_cases import contacts
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.contacts import ContactChanges, ContactRef, NewContact
+from services.api.use_cases.erasure import erase_due
 from tests.integration.api.conftest import Mirror
 from tests.integration.api.directory_calls import (
     Json,
@@ -177,6 +178,28 @@ async def test_who_tries_again_after_an_outage_creates_the_same_contact(
     mirror.fails = False
     assert await new_contacts(api, {"email": "Ada@x.example"}) == [str(claimed)]
     assert await api_pool.fetchval("SELECT count(*) FROM address_claim") == 0
+
+
+async def test_a_claim_left_over_is_erased_with_any_contact(
+    api: httpx.AsyncClient, mirror: Mirror, api_pool: Pool
+) -> None:
+    contact_id = await new_contact(api)
+    mirror.fails = True
+    item = {"items": [{"email": "ada@x.example"}]}
+    assert (await api.post("/v1/contacts", json=item)).status_code == 503
+    mirror.fails = False
+    await told(api.delete(f"/v1/contacts/{contact_id}"), 202)
+    await erase_due(api_pool)
+    assert await api_pool.fetchval("SELECT count(*) FROM address_claim") == 0
+
+
+async def test_an_update_of_nothing_says_nothing(api: httpx.AsyncClient, mirror: Mirror) -> None:
+    contact_id, said = await new_contact(api), len(mirror.said)
+    assert codes(await update(api, {"contact_id": contact_id})) == [None]
+    assert (await told(api.patch(f"/v1/contacts/{contact_id}", json={})))[
+        "contact_id"
+    ] == contact_id
+    assert len(mirror.said) == said
 
 
 async def test_a_claim_left_over_does_not_overwrite_a_contact(
