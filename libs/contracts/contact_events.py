@@ -124,7 +124,7 @@ class ListContactRemoved(CloudEvent):
 class Submission(_Data):
     """A submitted form: which one, and its answers by field name."""
 
-    tent_id: UUID
+    tent_id: UUID | None = None
     form_id: Annotated[str, Field(min_length=1, max_length=255)]
     fields: dict[str, JsonValue] = {}
 

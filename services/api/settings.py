@@ -15,8 +15,8 @@ class Settings(ServiceSettings):
     key at the start, if they are set and it does not exist.
 
     What is older than `…_keep_days` is dropped, a month at a time: ended memberships with their
-    timelines, refusals, and that a contact was deleted (until then a late update does not bring it
-    back).
+    timelines, refusals, submissions of forms that are nobody's, and that a contact was deleted
+    (until then a late update does not bring it back).
 
     `MILLRACE_SEEN_EVENTS_KEEP_DAYS` is how long an event may be repeated; the trigger matcher must
     have the same.
@@ -32,4 +32,5 @@ class Settings(ServiceSettings):
     ended_memberships_keep_days: Annotated[float, Field(ge=1, le=36_500)] = 400.0
     refusals_keep_days: Annotated[float, Field(ge=1, le=36_500)] = 90.0
     deleted_contacts_keep_days: Annotated[float, Field(ge=8, le=36_500)] = 90.0
+    form_submissions_keep_days: Annotated[float, Field(ge=1, le=36_500)] = 400.0
     seen_events_keep_days: Annotated[float, Field(gt=0)] = 7.0

@@ -72,6 +72,7 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
         "ended_membership": settings.ended_memberships_keep_days,
         "refusal": settings.refusals_keep_days,
         "deleted_contact": settings.deleted_contacts_keep_days,
+        "form_submission": settings.form_submissions_keep_days,
     }
     by_month = [TimePartitioned(name, "month", timedelta(days=days)) for name, days in kept.items()]
     return [*by_month, seen_events.partitioned(settings.seen_events_keep_days)]

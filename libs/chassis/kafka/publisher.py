@@ -23,6 +23,8 @@ _ENVELOPE_BYTES = 2048
 _PER_RECORD_BYTES = 64
 _DEFAULT_MESSAGE_BYTES = 1024 * 1024
 _KEYS_REMEMBERED = 65_536
+_Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
+"""Key, value and headers."""
 _log = logger(__name__)
 
 
@@ -101,6 +103,26 @@ class Publisher:
             raise
         PUBLISHED.labels(to.topic).inc()
 
+    async def publish_all(self, messages: Iterable[Publishable]) -> None:
+        """Publish messages outside any outbox; return when Kafka has acknowledged all of them.
+
+        Those of one destination arrive in this order.
+
+        Raises:
+            KafkaError: If not all could be had in time; any of them may arrive nevertheless.
+        """
+        by_destination: defaultdict[Destination, list[_Record]] = defaultdict(list)
+        for one in messages:
+            by_destination[self.destination(one)].append((one.key.encode(), one.body(), []))
+        producer = await self._ready()
+        outcomes = await asyncio.gather(
+            *(self._send(producer, to, records) for to, records in by_destination.items()),
+            return_exceptions=True,
+        )
+        if failed := [outcome for outcome in outcomes if outcome is not None]:
+            await self._start_over()
+            raise failed[0]
+
     async def publish_chunks(self, chunks: Sequence[Chunk]) -> PublishResult:
         """Publish chunks and wait for the acknowledgements.
 
@@ -115,7 +137,10 @@ class Publisher:
             by_destination[chunk.destination].append(chunk)
         producer = await self._ready()
         outcomes = await asyncio.gather(
-            *(self._send(producer, to, ordered) for to, ordered in by_destination.items()),
+            *(
+                self._send(producer, to, _numbered(ordered))
+                for to, ordered in by_destination.items()
+            ),
             return_exceptions=True,
         )
         result = PublishResult()
@@ -133,9 +158,9 @@ class Publisher:
         return result
 
     async def _send(
-        self, producer: AIOKafkaProducer, to: Destination, chunks: Iterable[Chunk]
+        self, producer: AIOKafkaProducer, to: Destination, records: Iterable[_Record]
     ) -> None:
-        for batch in _batches(producer, chunks, min(_BATCH_BYTES, self.room_in(to.topic))):
+        for batch in _batches(producer, records, min(_BATCH_BYTES, self.room_in(to.topic))):
             acknowledgement = await producer.send_batch(batch, to.topic, partition=to.partition)
             await acknowledgement
             PUBLISHED.labels(to.topic).inc(batch.record_count())
@@ -174,17 +199,23 @@ class Publisher:
                 _log.warning("publisher.stop_failed", error=str(error))
 
 
-def _batches(
-    producer: AIOKafkaProducer, chunks: Iterable[Chunk], most_bytes: int
-) -> Iterator[BatchBuilder]:
-    """Put the records of chunks into as few of Kafka's batches as the topic allows."""
-    batch, size = producer.create_batch(), 0
+def _numbered(chunks: Iterable[Chunk]) -> Iterator[_Record]:
+    """Give the records of chunks, each with the number its readers know it by."""
     for chunk in chunks:
         for seq, (key, value) in enumerate(chunk.records, chunk.first_seq):
-            headers = headers_of(chunk.source, seq)
-            size += len(key) + len(value) + len(headers[0][1]) + _PER_RECORD_BYTES
-            if size > most_bytes and batch.record_count():
-                yield batch
-                batch, size = producer.create_batch(), len(key) + len(value) + _PER_RECORD_BYTES
-            batch.append(timestamp=None, key=key, value=value, headers=headers)
+            yield key, value, headers_of(chunk.source, seq)
+
+
+def _batches(
+    producer: AIOKafkaProducer, records: Iterable[_Record], most_bytes: int
+) -> Iterator[BatchBuilder]:
+    """Put records into as few of Kafka's batches as the topic allows."""
+    batch, size = producer.create_batch(), 0
+    for key, value, headers in records:
+        room = len(key) + len(value) + sum(len(text) for _, text in headers) + _PER_RECORD_BYTES
+        if size + room > most_bytes and batch.record_count():
+            yield batch
+            batch, size = producer.create_batch(), 0
+        size += room
+        batch.append(timestamp=None, key=key, value=value, headers=headers)
     yield batch

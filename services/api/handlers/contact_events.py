@@ -10,7 +10,7 @@ from libs.contracts.contact_events import ContactEvent, change_of, event_key
 from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange, fold
 from services.api.store import deleted_contacts, directory, published_changes
-from services.api.store.directory import ContactKey, ListKey, StoredContact
+from services.api.store.directory import ContactKey, ListKey, ListMember, StoredContact
 from services.api.use_cases import contact_commands, erasure
 
 _MOST_LISTS = 100_000
@@ -111,11 +111,26 @@ async def _write(
     here = [one for one in after.values() if not one.snapshot.deleted]
     await directory.write_contacts(tx, here)
     await directory.delete_contacts(tx, gone)
+    await directory.write_members(tx, *_moves(before, after))
     await deleted_contacts.add(tx, gone)
     # Who comes back is a new person to us: what is held of the former one goes before.
     if back := [one.key for one in here if one.key in was_gone or one.key in deleted]:
         await erasure.erase(tx, back)
         await deleted_contacts.remove(tx, back)
+
+
+def _moves(
+    before: dict[ContactKey, StoredContact], after: dict[ContactKey, StoredContact]
+) -> tuple[list[ListMember], list[ListMember]]:
+    """Say who came on lists, and who went off."""
+    joined: list[ListMember] = []
+    left: list[ListMember] = []
+    for (workspace_id, contact_id), one in after.items():
+        known = before.get((workspace_id, contact_id))
+        was = known.snapshot.lists if known else frozenset()
+        joined += [(workspace_id, each, contact_id) for each in one.snapshot.lists - was]
+        left += [(workspace_id, each, contact_id) for each in was - one.snapshot.lists]
+    return joined, left
 
 
 def _named(changes: Iterable[Change], known_lists: set[ListKey]) -> dict[ListKey, datetime]:

@@ -13,7 +13,8 @@ from services.api.http.problems import STATUS, Phrase, answer
 from services.api.use_cases.problems import Problem
 
 _MIB = 1024 * 1024
-_MAIL_BYTES = 4 * _MIB
+_LARGE_BYTES = 4 * _MIB
+_LARGE = ("/v1/emails", "/v1/events")
 _log = logger(__name__)
 
 
@@ -50,8 +51,8 @@ class RequestMiddleware:
 
 
 def limit_for(path: str) -> int:
-    """Say how large a body may be: a mail holds up to 2 MB of HTML, nothing else is that large."""
-    return _MAIL_BYTES if path.startswith("/v1/emails") else _MIB
+    """Say how large a body may be: a mail holds 2 MB of HTML, and events come many at once."""
+    return _LARGE_BYTES if path.startswith(_LARGE) else _MIB
 
 
 def _announced(scope: Scope) -> int:

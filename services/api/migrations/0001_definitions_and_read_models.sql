@@ -50,12 +50,17 @@ CREATE TABLE custom_field (
     name text NOT NULL,
     api_name text NOT NULL,
     type text NOT NULL CHECK (type IN ('string', 'number', 'date', 'boolean')),
+    active boolean NOT NULL DEFAULT true,
     UNIQUE (workspace_id, api_name)
 );
 
 -- The built-in directory: a projection of contact.events, like every other. Of a deleted contact
 -- nothing stays but that it is gone: an update that comes late must not bring it back, and what
 -- comes late of its memberships is written without what it says of the person.
+--
+-- `revision` is new with every write, and never again the same, whatever becomes of the contact: who
+-- asks twice at once for the same change has seen the same revision, and asks but once.
+CREATE SEQUENCE contact_revision;
 CREATE TABLE contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -64,9 +69,28 @@ CREATE TABLE contact (
     lists uuid[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    revision bigint NOT NULL DEFAULT nextval('contact_revision'),
     PRIMARY KEY (workspace_id, contact_id)
 );
-CREATE INDEX contact_by_email ON contact (workspace_id, lower(fields ->> 'email'));
+CREATE INDEX contact_by_creation ON contact (workspace_id, created_at, contact_id);
+-- The two that are searched by their beginnings compare text byte by byte.
+CREATE INDEX contact_by_email ON contact (workspace_id, lower(fields ->> 'email') text_pattern_ops);
+CREATE INDEX contact_by_name ON contact (workspace_id, (lower(coalesce(fields ->> 'displayName',
+    coalesce(fields ->> 'firstName' || ' ', '') || coalesce(fields ->> 'lastName', ''))))
+    text_pattern_ops);
+CREATE INDEX contact_by_phone ON contact (workspace_id, (fields ->> 'phone'))
+ WHERE fields ->> 'phone' IS NOT NULL;
+-- Who is about to create a contact with an address, or to give a contact this address: nobody else
+-- does so at the same time. A claim that was not given back ends by itself.
+CREATE TABLE address_claim (
+    workspace_id uuid NOT NULL,
+    email text NOT NULL,
+    contact_id uuid NOT NULL,
+    chosen boolean NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace_id, email)
+);
+CREATE INDEX address_claim_by_end ON address_claim (expires_at);
 CREATE TABLE deleted_contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -85,13 +109,45 @@ CREATE TABLE published_change (
     event_key uuid NOT NULL,
     PRIMARY KEY (workspace_id, contact_id)
 ) WITH (fillfactor = 50);
+-- A dynamic list is its rules: as they were written, and in the engine's language. `rests_on` names
+-- the lists they ask about.
 CREATE TABLE contact_list (
     workspace_id uuid NOT NULL,
     list_id uuid NOT NULL,
+    kind text NOT NULL DEFAULT 'static' CHECK (kind IN ('static', 'dynamic')),
     name text NOT NULL,
+    description text,
+    rules jsonb,
+    written json,
+    rests_on uuid[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
-    PRIMARY KEY (workspace_id, list_id)
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace_id, list_id),
+    CHECK ((kind = 'dynamic') = (rules IS NOT NULL))
 );
+CREATE INDEX contact_list_by_creation ON contact_list (workspace_id, created_at, list_id);
+-- The other way round of `contact.lists`: who is on a static list, in the order of their ids.
+CREATE TABLE list_member (
+    workspace_id uuid NOT NULL,
+    list_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    PRIMARY KEY (workspace_id, list_id, contact_id)
+);
+-- What was submitted by nobody who can be named: neither an address nor a phone number came with it.
+-- Any other submission is an event about its contact.
+CREATE TABLE form_submission (
+    submission_id text NOT NULL,
+    workspace_id uuid NOT NULL,
+    form_id text NOT NULL,
+    tent_id uuid,
+    fields json NOT NULL,
+    submitted_at timestamptz NOT NULL,
+    stored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workspace_id, form_id, submission_id, stored_at)
+) PARTITION BY RANGE (stored_at);
+CREATE TABLE form_submission_default PARTITION OF form_submission DEFAULT;
+CREATE INDEX form_submission_by_time
+    ON form_submission (workspace_id, form_id, submitted_at, submission_id);
 
 -- Read models of memberships. Live ones stand in two plain tables: what each is now, and one row of
 -- its timeline per batch of walks. At its end a membership moves, whole, into one row of

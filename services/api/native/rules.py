@@ -5,7 +5,7 @@ engine's. Read by alias and written by name, such a tree is one of the engine's.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
@@ -100,3 +100,8 @@ AudienceRules = Annotated[
     Rule, AfterValidator(_check_size), AfterValidator(rules.refuse_email_step)
 ]
 """A whole tree that is judged outside a run: no email_step."""
+
+
+def compiled(rule: AnyRule) -> dict[str, Any]:
+    """Write a tree in the engine's language."""
+    return rule.model_dump(mode="json", exclude_unset=True)

@@ -5,10 +5,12 @@ from typing import Any
 
 from libs.contracts.membership_events import MembershipState, TimelineEntry
 from libs.domain.calendar import to_text
+from services.api.store.contact_lists import StoredList
 from services.api.store.counts import Counts
 from services.api.store.directory import StoredContact
 from services.api.store.emails import StoredEmail
 from services.api.store.flows import StoredFlow
+from services.api.store.form_submissions import StoredSubmission
 from services.api.store.memberships import StoredMembership
 
 _CONTACT_KEYS = {
@@ -142,12 +144,16 @@ def email(stored: StoredEmail) -> dict[str, Any]:
     }
 
 
-def contact_list(stored: dict[str, Any]) -> dict[str, Any]:
-    """Write a static list."""
+def contact_list(stored: StoredList) -> dict[str, Any]:
+    """Write a list; the rules of a dynamic one as they were sent."""
     return {
-        "list_id": str(stored["list_id"]),
-        "name": stored["name"],
-        "created_at": instant(stored["created_at"]),
+        "list_id": str(stored.list_id),
+        "kind": stored.kind,
+        "name": stored.name,
+        "description": stored.description,
+        "rules": stored.written,
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
     }
 
 
@@ -158,7 +164,18 @@ def custom_field(stored: dict[str, Any]) -> dict[str, Any]:
         "name": stored["name"],
         "api_name": stored["api_name"],
         "type": "text" if stored["type"] == "string" else stored["type"],
-        "active": True,
+        "active": stored["active"],
+    }
+
+
+def form_submission(stored: StoredSubmission) -> dict[str, Any]:
+    """Write a submission that is nobody's."""
+    return {
+        "submission_id": stored.submission_id,
+        "form_id": stored.form_id,
+        "tent_id": str(stored.tent_id) if stored.tent_id else None,
+        "fields": stored.fields,
+        "submitted_at": instant(stored.submitted_at),
     }
 
 

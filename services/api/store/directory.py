@@ -1,5 +1,6 @@
-"""The built-in directory: contacts, static lists, custom fields."""
+"""The built-in directory: contacts, who is on which list, and what all services ask of it."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,22 +12,36 @@ from pydantic_core import to_json
 from libs.chassis.postgres.pool import Pool, Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
 from libs.domain.contact import ContactSnapshot, CustomField, FieldType
+from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
 ListKey = tuple[UUID, UUID]
 """Workspace and list."""
+ListMember = tuple[UUID, UUID, UUID]
+"""Workspace, list and contact."""
+Place = tuple[datetime, UUID]
+"""Where a contact stands among all: when it was created, and its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredContact:
-    """A contact as the directory knows it, and when it came to be known and last changed."""
+    """A contact as the directory knows it, and when it came to be known and last changed.
+
+    Attributes:
+        workspace_id: Whose contact it is.
+        snapshot: What is known of it.
+        created_at: When it came to be known.
+        updated_at: When it last changed.
+        revision: A number that every write of a contact gets anew; 0 before it is written.
+    """
 
     workspace_id: UUID
     snapshot: ContactSnapshot
     created_at: datetime
     updated_at: datetime
+    revision: int = 0
 
     @property
     def key(self) -> ContactKey:
@@ -54,15 +69,18 @@ async def hold_contacts(tx: Transaction, keys: Iterable[ContactKey]) -> None:
 async def read_contacts(tx: Reads, keys: Iterable[ContactKey]) -> dict[ContactKey, StoredContact]:
     """Read contacts; unknown ones and those that are gone are left out."""
     rows = queries.read_contacts(tx, **columns_of(keys))
-    found = [_contact(row) async for row in rows]
+    found = [contact_of(row) async for row in rows]
     return {contact.key: contact for contact in found}
 
 
-def _contact(row: Any) -> StoredContact:
+def contact_of(row: Any) -> StoredContact:
+    """Read a row of the contacts' table."""
     snapshot = ContactSnapshot(
         row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
     )
-    return StoredContact(row["workspace_id"], snapshot, row["created_at"], row["updated_at"])
+    return StoredContact(
+        row["workspace_id"], snapshot, row["created_at"], row["updated_at"], row["revision"]
+    )
 
 
 async def write_contacts(tx: Transaction, contacts: Sequence[StoredContact]) -> None:
@@ -87,11 +105,57 @@ async def delete_contacts(tx: Transaction, keys: Sequence[ContactKey]) -> None:
         await queries.delete_contacts(tx, **columns_of(keys))
 
 
-async def by_emails(pool: Pool, workspace_id: UUID, emails: Iterable[str]) -> dict[str, UUID]:
-    """Say which contacts have these addresses, compared in lower case."""
-    lowered = [email.lower() for email in emails]
-    rows = queries.by_emails(pool, workspace_id=workspace_id, emails=lowered)
-    return {row["email"]: row["contact_id"] async for row in rows}
+async def by_emails(tx: Reads, workspace_id: UUID, emails: Iterable[str]) -> dict[str, list[UUID]]:
+    """Say which contacts have these addresses, compared in lower case; the oldest comes first."""
+    rows = queries.by_emails(tx, workspace_id=workspace_id, emails=list(emails))
+    return await _by_address(rows)
+
+
+async def by_phones(tx: Reads, workspace_id: UUID, phones: Iterable[str]) -> dict[str, list[UUID]]:
+    """Say which contacts have these phone numbers; the oldest comes first."""
+    rows = queries.by_phones(tx, workspace_id=workspace_id, phones=list(phones))
+    return await _by_address(rows)
+
+
+async def _by_address(rows: Any) -> dict[str, list[UUID]]:
+    found: defaultdict[str, list[UUID]] = defaultdict(list)
+    async for row in rows:
+        found[row["address"]].append(row["contact_id"])
+    return dict(found)
+
+
+async def newest(
+    tx: Reads, workspace_id: UUID, before: Place | None, at_most: int, skip: int = 0
+) -> list[StoredContact]:
+    """Give contacts, newest first, or those that come after a place."""
+    at, contact_id = before or (None, None)
+    rows = queries.newest(
+        tx, workspace_id=workspace_id, before_at=at, before_id=contact_id,
+        at_most=at_most, skip=skip,
+    )  # fmt: skip
+    return [contact_of(row) async for row in rows]
+
+
+async def count_contacts(tx: Reads, workspace_id: UUID, at_most: int) -> int:
+    """Count contacts, no further than this."""
+    row = await queries.count_contacts(tx, workspace_id=workspace_id, at_most=at_most)
+    return int(row["total"])
+
+
+async def searched(pool: Pool, **query: Any) -> tuple[list[StoredContact], int]:
+    """Give one page of the contacts that a search finds, and how many there are."""
+    rows, total = await read_page(queries.searched, pool, "contact_id", query)
+    return [contact_of(row) for row in rows], total
+
+
+async def write_members(
+    tx: Transaction, joined: Sequence[ListMember], left: Sequence[ListMember]
+) -> None:
+    """Note who came on lists and who went off."""
+    for pairs, write in ((left, queries.remove_members), (joined, queries.put_members)):
+        if pairs:
+            workspace_ids, list_ids, contact_ids = zip(*pairs, strict=True)
+            await write(tx, workspace_ids=workspace_ids, list_ids=list_ids, contact_ids=contact_ids)
 
 
 async def known_lists(tx: Transaction, lists: Collection[ListKey]) -> set[ListKey]:
@@ -113,29 +177,9 @@ async def put_lists(tx: Transaction, named: Mapping[ListKey, datetime]) -> None:
         )
 
 
-async def name_list(
-    tx: Transaction, workspace_id: UUID, list_id: UUID, name: str, now: datetime
-) -> dict[str, Any]:
-    """See that a list exists and has a name; give it as it is then."""
-    row = await queries.name_list(
-        tx, workspace_id=workspace_id, list_id=list_id, name=name, now=now
-    )
-    return dict(row)
-
-
 async def lists(tx: Reads, workspace_id: UUID) -> list[dict[str, Any]]:
     """Give every list of a workspace."""
     return [dict(row) async for row in queries.lists(tx, workspace_id=workspace_id)]
-
-
-async def add_custom_field(
-    tx: Transaction, workspace_id: UUID, field_id: UUID, definition: dict[str, str]
-) -> bool:
-    """Add a custom field; False if its api name is taken."""
-    added = await queries.add_custom_field(
-        tx, custom_field_id=field_id, workspace_id=workspace_id, **definition
-    )
-    return added is not None
 
 
 async def custom_fields(tx: Reads, workspace_id: UUID) -> list[dict[str, Any]]:
@@ -144,8 +188,9 @@ async def custom_fields(tx: Reads, workspace_id: UUID) -> list[dict[str, Any]]:
 
 
 async def custom_field_definitions(tx: Reads, workspace_id: UUID) -> dict[UUID, CustomField]:
-    """Give the custom fields as rules use them, by id."""
+    """Give the custom fields as rules use them, by id; only those that are active."""
     return {
         row["custom_field_id"]: CustomField(api_name=row["api_name"], type=FieldType(row["type"]))
         for row in await custom_fields(tx, workspace_id)
+        if row["active"]
     }

@@ -30,7 +30,8 @@ SELECT workspace_id, contact_id, fields::jsonb, custom_fields::jsonb, lists::uui
        custom_fields = EXCLUDED.custom_fields,
        lists = EXCLUDED.lists,
        created_at = EXCLUDED.created_at,
-       updated_at = EXCLUDED.updated_at;
+       updated_at = EXCLUDED.updated_at,
+       revision = nextval('contact_revision');
 
 -- name: delete_contacts(workspace_ids, contact_ids)!
 -- Delete contacts that are gone.
@@ -39,10 +40,87 @@ DELETE FROM contact
  WHERE contact.workspace_id = gone.workspace_id AND contact.contact_id = gone.contact_id;
 
 -- name: by_emails(workspace_id, emails)
--- Contacts with these addresses, given in lower case.
-SELECT contact_id, lower(fields ->> 'email') AS email
-  FROM contact
- WHERE workspace_id = :workspace_id AND lower(fields ->> 'email') = ANY (:emails::text[]);
+-- Contacts with these addresses, compared in lower case, each with the address that was asked for.
+SELECT contact_id, wanted AS address
+  FROM unnest(:emails::text[]) AS wanted
+  JOIN contact ON workspace_id = :workspace_id AND lower(fields ->> 'email') = lower(wanted)
+ ORDER BY created_at, contact_id;
+
+-- name: by_phones(workspace_id, phones)
+-- Contacts with these phone numbers, each with the number.
+SELECT contact_id, wanted AS address
+  FROM unnest(:phones::text[]) AS wanted
+  JOIN contact ON workspace_id = :workspace_id AND fields ->> 'phone' = wanted
+ ORDER BY created_at, contact_id;
+
+-- name: newest(workspace_id, before_at, before_id, at_most, skip)
+-- Contacts from the newest on, or from one that is given.
+SELECT * FROM contact
+ WHERE workspace_id = :workspace_id
+   AND (created_at, contact_id) < (coalesce(:before_at::timestamptz, 'infinity'),
+        coalesce(:before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+ ORDER BY created_at DESC, contact_id DESC
+ LIMIT :at_most::int OFFSET :skip::int;
+
+-- name: count_contacts(workspace_id, at_most)^
+-- How many contacts there are; no further than it is asked to count.
+SELECT count(*) AS total
+  FROM (SELECT 1 FROM contact WHERE workspace_id = :workspace_id LIMIT :at_most::int) AS counted;
+
+-- name: searched(workspace_id, email, phone, beginning, each, at_most, skip)
+-- Contacts with this address, or this number, or an address or name that begins like this, newest
+-- first, each with how many there are. Of each kind no more than `each` are looked at.
+WITH beginning AS (
+    SELECT lower(:beginning::text) AS low, lower(:beginning::text) || U&'\+10FFFF' AS high
+), found AS (
+    (SELECT contact_id, created_at FROM contact
+      WHERE workspace_id = :workspace_id AND lower(fields ->> 'email') = lower(:email::text)
+      LIMIT :each::int)
+    UNION
+    (SELECT contact_id, created_at FROM contact
+      WHERE workspace_id = :workspace_id AND fields ->> 'phone' = :phone::text
+      LIMIT :each::int)
+    UNION
+    (SELECT contact_id, created_at FROM contact, beginning
+      WHERE workspace_id = :workspace_id
+        AND lower(fields ->> 'email') ~>=~ low AND lower(fields ->> 'email') ~<~ high
+      LIMIT :each::int)
+    UNION
+    (SELECT contact_id, created_at FROM contact, beginning
+      WHERE workspace_id = :workspace_id
+        AND lower(coalesce(fields ->> 'displayName', coalesce(fields ->> 'firstName' || ' ', '')
+            || coalesce(fields ->> 'lastName', ''))) ~>=~ low
+        AND lower(coalesce(fields ->> 'displayName', coalesce(fields ->> 'firstName' || ' ', '')
+            || coalesce(fields ->> 'lastName', ''))) ~<~ high
+      LIMIT :each::int)
+), page AS (
+    SELECT contact_id, created_at FROM found
+     ORDER BY created_at DESC, contact_id DESC
+     LIMIT :at_most::int OFFSET :skip::int
+), counted AS (
+    SELECT count(*) AS total FROM found
+)
+SELECT contact.*, total
+  FROM counted
+  LEFT JOIN page ON true
+  LEFT JOIN contact
+    ON workspace_id = :workspace_id AND contact.contact_id = page.contact_id
+ ORDER BY page.created_at DESC, page.contact_id DESC;
+
+-- name: put_members(workspace_ids, list_ids, contact_ids)!
+-- Contacts that came on lists.
+INSERT INTO list_member (workspace_id, list_id, contact_id)
+SELECT * FROM unnest(:workspace_ids::uuid[], :list_ids::uuid[], :contact_ids::uuid[])
+    ON CONFLICT DO NOTHING;
+
+-- name: remove_members(workspace_ids, list_ids, contact_ids)!
+-- Contacts that went off lists.
+DELETE FROM list_member AS mine
+ USING unnest(:workspace_ids::uuid[], :list_ids::uuid[], :contact_ids::uuid[])
+       AS gone (workspace_id, list_id, contact_id)
+ WHERE mine.workspace_id = gone.workspace_id
+   AND mine.list_id = gone.list_id
+   AND mine.contact_id = gone.contact_id;
 
 -- name: known_lists(workspace_ids, list_ids)
 -- Which of these lists exist.
@@ -53,36 +131,20 @@ SELECT workspace_id, list_id
 
 -- name: put_lists(workspace_ids, list_ids, named_ats)!
 -- See that lists exist that only events have named so far; each is called after its id.
-INSERT INTO contact_list (workspace_id, list_id, name, created_at)
-SELECT workspace_id, list_id, list_id::text, named_at
+INSERT INTO contact_list (workspace_id, list_id, name, created_at, updated_at)
+SELECT workspace_id, list_id, list_id::text, named_at, named_at
   FROM unnest(:workspace_ids::uuid[], :list_ids::uuid[], :named_ats::timestamptz[])
        AS named (workspace_id, list_id, named_at)
     ON CONFLICT DO NOTHING;
 
--- name: name_list(workspace_id, list_id, name, now)^
--- A list under its name. One that exists keeps it, unless only events have named it so far: then it
--- is called after its id.
-INSERT INTO contact_list AS mine (workspace_id, list_id, name, created_at)
-VALUES (:workspace_id, :list_id, :name, :now)
-    ON CONFLICT (workspace_id, list_id) DO UPDATE
-   SET name = CASE WHEN mine.name = mine.list_id::text THEN EXCLUDED.name ELSE mine.name END
-RETURNING list_id, name, created_at;
-
 -- name: lists(workspace_id)
 -- Every list of a workspace.
-SELECT list_id, name, created_at FROM contact_list
+SELECT list_id, kind, name, created_at FROM contact_list
  WHERE workspace_id = :workspace_id
  ORDER BY created_at, list_id;
 
--- name: add_custom_field(custom_field_id, workspace_id, name, api_name, type)$
--- A new custom field; null if its api name is taken.
-INSERT INTO custom_field (custom_field_id, workspace_id, name, api_name, type)
-VALUES (:custom_field_id, :workspace_id, :name, :api_name, :type)
-    ON CONFLICT DO NOTHING
-RETURNING custom_field_id;
-
 -- name: custom_fields(workspace_id)
--- Every custom field of a workspace.
-SELECT custom_field_id, name, api_name, type FROM custom_field
+-- Every custom field of a workspace, also those that are not active.
+SELECT custom_field_id, name, api_name, type, active FROM custom_field
  WHERE workspace_id = :workspace_id
  ORDER BY api_name;

@@ -1,7 +1,7 @@
 """What every use case works with."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.chassis.clock import Clock
@@ -12,7 +12,7 @@ from libs.chassis.outages import is_outage
 from libs.chassis.postgres.pool import Pool
 from services.api.settings import Settings
 from services.api.use_cases.dialects import Dialect
-from services.api.use_cases.problems import unavailable
+from services.api.use_cases.problems import too_large_event, unavailable
 from services.api.use_cases.replies import Replies
 
 
@@ -37,10 +37,25 @@ class AppContext:
         Raises:
             Problem: If Kafka does not acknowledge it in time.
         """
+        await self.publish_all([message])
+
+    async def publish_all(self, messages: Sequence[Publishable]) -> None:
+        """Publish at once, without a transaction; those of one contact in this order.
+
+        Raises:
+            Problem: If one is too large for its topic, and none was published; or if Kafka does not
+                acknowledge all of them in time, and any may have been.
+        """
+        for index, message in enumerate(messages):
+            room = self.publisher.room_in(message.topic.name)
+            if len(message.key.encode()) + len(message.body()) > room:
+                raise too_large_event(index, room)
+        if not messages:
+            return
         try:
             # A broker that is silent, rather than gone, would keep the caller waiting for ever.
             async with asyncio.timeout(self.settings.reply_timeout_seconds):
-                await self.publisher.publish(message)
+                await self.publisher.publish_all(messages)
         except Exception as error:
             if is_outage(error):
                 raise unavailable() from error

@@ -1,8 +1,11 @@
-"""The built-in directory. A write is an event first; the directory follows it, like everyone."""
+"""The built-in directory's contacts. A write is an event first; the directory follows it.
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+Items of one call are read, judged and published together: the number of statements does not depend
+on how many there are, and Kafka is asked once. Then the directory is looked at until it shows them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,18 +14,28 @@ from libs.contracts.contact_events import (
     ContactDeleted,
     ContactUpdated,
     Fields,
-    ListContactAdded,
-    ListContactRemoved,
-    ListRef,
 )
 from libs.domain.contact import Scalar
 from services.api.store import directory
+from services.api.store.address_claims import Claim, Claims
 from services.api.store.directory import StoredContact
+from services.api.use_cases import addresses, custom_fields
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.problems import Problem, contact_not_found
+from services.api.use_cases.directory_wait import until_shown
+from services.api.use_cases.problems import Problem, contact_exists, contact_not_found
 
 SOURCE = "/millrace/api"
-_LOOK_SECONDS = 0.05
+Outcome = UUID | Problem
+"""What became of one item: the contact, or why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRef:
+    """Which contact is meant: by id, or by an address or phone number of its."""
+
+    contact_id: UUID | None = None
+    email: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,61 +43,161 @@ class NewContact:
     """A contact to create: its fields by camelCase key, its custom fields by api name."""
 
     contact_id: UUID | None
-    fields: dict[str, Scalar]
-    custom_fields: dict[str, Scalar]
+    fields: Mapping[str, Scalar]
+    custom_fields: Mapping[str, Scalar]
 
     @property
     def email(self) -> str:
         """Its address as addresses are compared: in lower case."""
-        return str(self.fields.get("email") or "").lower()
+        return addresses.lowered(self.fields)
 
-    def names(self) -> list[str | UUID]:
-        """Give everything another contact must not have too."""
-        return [name for name in (self.email, self.contact_id) if name]
+
+@dataclass(frozen=True, slots=True)
+class ContactChanges:
+    """Fields of a contact to set; null empties one."""
+
+    contact: ContactRef
+    fields: Mapping[str, Scalar] = field(default_factory=dict)
+    custom_fields: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 async def create(
-    app_context: AppContext, workspace_id: UUID, contacts: Sequence[NewContact]
-) -> list[UUID | Problem]:
+    app_context: AppContext, workspace_id: UUID, items: Sequence[NewContact]
+) -> list[Outcome]:
     """Create contacts, each accepted or refused by itself; an address or id can be had only once.
 
     Raises:
         Problem: If Kafka cannot be reached; some may have been created.
     """
-    taken = await _taken(app_context, workspace_id, contacts)
-    outcomes: list[UUID | Problem] = []
-    for contact in contacts:
-        if known := next((taken[name] for name in contact.names() if name in taken), None):
-            outcomes.append(_exists_already(known))
-            continue
-        contact_id = contact.contact_id or uuid4()
-        data = Fields(fields=contact.fields, custom_fields=contact.custom_fields)
-        await app_context.publish(
-            ContactCreated(**_envelope(app_context, workspace_id, contact_id), data=data)
-        )
-        outcomes.append(contact_id)
-        taken |= dict.fromkeys(contact.names(), contact_id)
-    created = [(workspace_id, one) for one in outcomes if isinstance(one, UUID)]
-    await _until(app_context, lambda: _all_known(app_context, created))
+    known = await custom_fields.definitions(app_context, workspace_id)
+    faults = [_fault(known, item.custom_fields) for item in items]
+    ids = [item.contact_id or uuid4() for item in items]
+    wanted = {
+        item.email: Claim(item.email, contact_id, item.contact_id is not None)
+        for item, contact_id, fault in reversed(list(zip(items, ids, faults, strict=True)))
+        if item.email and not fault
+    }
+    async with addresses.claimed(app_context, workspace_id, wanted.values()) as held:
+        taken = await _taken(app_context, workspace_id, items, held.others)
+        outcomes = [
+            fault or _created(item, held.mine.get(item.email, contact_id), taken)
+            for item, contact_id, fault in zip(items, ids, faults, strict=True)
+        ]
+        events = [
+            ContactCreated(**envelope(app_context, workspace_id, outcome), data=_data(item))
+            for item, outcome in zip(items, outcomes, strict=True)
+            if isinstance(outcome, UUID)
+        ]
+        await app_context.publish_all(events)
+        shown = {one.subject: _is_there for one in events}
+        held.shown = await until_shown(app_context, workspace_id, shown)
     return outcomes
 
 
+def _created(item: NewContact, contact_id: UUID, taken: dict[str | UUID, UUID | None]) -> Outcome:
+    """Say whether a contact may be created, and remember that its address and id are taken."""
+    names: list[str | UUID] = [one for one in (item.email, item.contact_id) if one]
+    for name in names:
+        if name in taken:
+            return contact_exists(taken[name])
+    taken |= dict.fromkeys([*names, contact_id], contact_id)
+    return contact_id
+
+
 async def _taken(
-    app_context: AppContext, workspace_id: UUID, contacts: Sequence[NewContact]
-) -> dict[str | UUID, UUID]:
-    """Say which of these contacts' addresses and ids the directory has already."""
-    emails = [contact.email for contact in contacts if contact.email]
-    ids = [(workspace_id, contact.contact_id) for contact in contacts if contact.contact_id]
+    app_context: AppContext, workspace_id: UUID, items: Sequence[NewContact], others: Claims
+) -> dict[str | UUID, UUID | None]:
+    """Say which of these contacts' addresses and ids are had already, or will be in a moment."""
+    emails = {item.email for item in items if item.email}
+    ids = [(workspace_id, item.contact_id) for item in items if item.contact_id]
     by_email = await directory.by_emails(app_context.pool, workspace_id, emails)
     by_id = await directory.read_contacts(app_context.pool, ids)
-    pairs: list[tuple[str | UUID, UUID]] = [*by_email.items(), *((one, one) for _, one in by_id)]
-    return dict(pairs)
+    taken: dict[str | UUID, UUID | None] = {}
+    taken.update(others.items())
+    taken.update((email, found[0]) for email, found in by_email.items())
+    taken.update((contact_id, contact_id) for _, contact_id in by_id)
+    return taken
 
 
-def _exists_already(contact_id: UUID) -> Problem:
-    message = "A contact with this email or id exists already"
-    details = {"contact_id": str(contact_id)}
-    return Problem("conflict", "contact_already_exists", message, details)
+async def update(
+    app_context: AppContext, workspace_id: UUID, items: Sequence[ContactChanges]
+) -> list[Outcome]:
+    """Set fields of contacts, each accepted or refused by itself; later items go over earlier ones.
+
+    Raises:
+        Problem: If Kafka cannot be reached; some may have been changed.
+    """
+    known = await custom_fields.definitions(app_context, workspace_id)
+    found = await find(app_context, workspace_id, [item.contact for item in items])
+    judged = [
+        _fault(known, item.custom_fields) or outcome
+        for item, outcome in zip(items, found, strict=True)
+    ]
+    moving = {
+        addresses.lowered(item.fields): Claim(addresses.lowered(item.fields), outcome, chosen=True)
+        for item, outcome in reversed(list(zip(items, judged, strict=True)))
+        if isinstance(outcome, UUID) and addresses.lowered(item.fields)
+    }
+    async with addresses.claimed(app_context, workspace_id, moving.values()) as held:
+        claims = {**held.others, **held.mine}
+        owners = await addresses.owners(app_context, workspace_id, moving, claims)
+        outcomes = [
+            _with_address(item, outcome, owners)
+            for item, outcome in zip(items, judged, strict=True)
+        ]
+        changes = [
+            (outcome, Fields(fields=dict(item.fields), custom_fields=dict(item.custom_fields)))
+            for item, outcome in zip(items, outcomes, strict=True)
+            if isinstance(outcome, UUID) and (item.fields or item.custom_fields)
+        ]
+        held.shown = await _publish_changes(app_context, workspace_id, changes)
+    return outcomes
+
+
+def _with_address(item: ContactChanges, outcome: Outcome, owners: Claims) -> Outcome:
+    """Refuse an address that is another contact's."""
+    owner = owners.get(addresses.lowered(item.fields))
+    if isinstance(outcome, UUID) and owner is not None and owner != outcome:
+        return contact_exists(owner)
+    return outcome
+
+
+async def _publish_changes(
+    app_context: AppContext, workspace_id: UUID, changes: Sequence[tuple[UUID, Fields]]
+) -> bool:
+    """Publish changes of contacts; say whether the directory shows them."""
+    await app_context.publish_all(
+        [
+            ContactUpdated(**envelope(app_context, workspace_id, contact_id), data=data)
+            for contact_id, data in changes
+        ]
+    )
+    at_last: dict[UUID, Fields] = {}
+    for contact_id, data in changes:
+        before = at_last.get(contact_id, Fields())
+        at_last[contact_id] = Fields(
+            fields={**before.fields, **data.fields},
+            custom_fields={**before.custom_fields, **data.custom_fields},
+        )
+    shown = {contact_id: _holding(data) for contact_id, data in at_last.items()}
+    return await until_shown(app_context, workspace_id, shown)
+
+
+async def delete(
+    app_context: AppContext, workspace_id: UUID, items: Sequence[ContactRef]
+) -> list[Outcome]:
+    """Delete contacts; their memberships end, and what is held of the persons is erased.
+
+    Raises:
+        Problem: If Kafka cannot be reached; some may have been deleted.
+    """
+    outcomes = await find(app_context, workspace_id, items)
+    gone = dict.fromkeys(one for one in outcomes if isinstance(one, UUID))
+    await app_context.publish_all(
+        [ContactDeleted(**envelope(app_context, workspace_id, contact_id)) for contact_id in gone]
+    )
+    await until_shown(app_context, workspace_id, dict.fromkeys(gone, _is_gone))
+    return outcomes
 
 
 async def read(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> StoredContact:
@@ -93,124 +206,80 @@ async def read(app_context: AppContext, workspace_id: UUID, contact_id: UUID) ->
     Raises:
         Problem: If there is none.
     """
-    contact = await _found(app_context, workspace_id, contact_id)
+    key = (workspace_id, contact_id)
+    contact = (await directory.read_contacts(app_context.pool, [key])).get(key)
     if contact is None:
         raise contact_not_found()
     return contact
 
 
-async def update(
-    app_context: AppContext, workspace_id: UUID, contact_id: UUID, data: Fields
-) -> None:
-    """Set fields of a contact; null empties one.
+async def find(
+    app_context: AppContext, workspace_id: UUID, wanted: Sequence[ContactRef]
+) -> list[Outcome]:
+    """Say which contact each of these means, or why it means none."""
+    ids = {(workspace_id, one.contact_id) for one in wanted if one.contact_id}
+    emails = {one.email.lower() for one in wanted if one.email}
+    phones = {one.phone for one in wanted if one.phone}
+    there = {key[1] for key in await directory.read_contacts(app_context.pool, ids)} if ids else ()
+    by_email = await directory.by_emails(app_context.pool, workspace_id, emails) if emails else {}
+    by_phone = await directory.by_phones(app_context.pool, workspace_id, phones) if phones else {}
 
-    Raises:
-        Problem: If there is no such contact, or Kafka cannot be reached.
-    """
-    await read(app_context, workspace_id, contact_id)
-    await app_context.publish(
-        ContactUpdated(**_envelope(app_context, workspace_id, contact_id), data=data)
-    )
+    def meant(one: ContactRef) -> Outcome:
+        if one.contact_id:
+            return one.contact_id if one.contact_id in there else contact_not_found()
+        known = by_email.get(one.email.lower()) if one.email else by_phone.get(one.phone or "")
+        return _only(known or [])
 
-    async def shown() -> bool:
-        contact = await _found(app_context, workspace_id, contact_id)
-        return contact is None or _holds(contact, data)
-
-    await _until(app_context, shown)
-
-
-async def delete(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> None:
-    """Delete a contact; its memberships end, and what is held of the person is erased.
-
-    Raises:
-        Problem: If there is no such contact, or Kafka cannot be reached.
-    """
-    await read(app_context, workspace_id, contact_id)
-    await app_context.publish(ContactDeleted(**_envelope(app_context, workspace_id, contact_id)))
-
-    async def gone() -> bool:
-        return await _found(app_context, workspace_id, contact_id) is None
-
-    await _until(app_context, gone)
+    return [meant(one) for one in wanted]
 
 
-async def put_on_list(
-    app_context: AppContext, workspace_id: UUID, list_id: UUID, contact_id: UUID
-) -> None:
-    """Put a contact on a static list. Doing so twice changes nothing and fires no trigger.
-
-    Raises:
-        Problem: If the list or the contact does not exist, or Kafka cannot be reached.
-    """
-    await _change_list(app_context, workspace_id, (list_id, contact_id), on=True)
+def _only(found: Sequence[UUID]) -> Outcome:
+    if len(found) > 1:
+        message = "Several contacts have this address or number; name one by its contact_id"
+        return Problem("conflict", "contact_ambiguous", message)
+    return found[0] if found else contact_not_found()
 
 
-async def take_off_list(
-    app_context: AppContext, workspace_id: UUID, list_id: UUID, contact_id: UUID
-) -> None:
-    """Take a contact off a static list.
-
-    Raises:
-        Problem: As `put_on_list`.
-    """
-    await _change_list(app_context, workspace_id, (list_id, contact_id), on=False)
+def _fault(known: custom_fields.Definitions, values: Mapping[str, Scalar]) -> Problem | None:
+    try:
+        custom_fields.check_values(known, values)
+    except Problem as problem:
+        return problem
+    return None
 
 
-async def _change_list(
-    app_context: AppContext, workspace_id: UUID, pair: tuple[UUID, UUID], *, on: bool
-) -> None:
-    list_id, contact_id = pair
-    lists = await directory.lists(app_context.pool, workspace_id)
-    if list_id not in {one["list_id"] for one in lists}:
-        raise Problem("not_found", "list_not_found", "List not found")
-    contact = await read(app_context, workspace_id, contact_id)
-    if (list_id in contact.snapshot.lists) is on:
-        return
-    kind = ListContactAdded if on else ListContactRemoved
-    envelope = _envelope(app_context, workspace_id, contact_id)
-    await app_context.publish(kind(**envelope, data=ListRef(list_id=list_id)))
-
-    async def shown() -> bool:
-        contact = await _found(app_context, workspace_id, contact_id)
-        return contact is None or (list_id in contact.snapshot.lists) is on
-
-    await _until(app_context, shown)
+def _data(item: NewContact) -> Fields:
+    return Fields(fields=dict(item.fields), custom_fields=dict(item.custom_fields))
 
 
-async def _found(
-    app_context: AppContext, workspace_id: UUID, contact_id: UUID
-) -> StoredContact | None:
-    key = (workspace_id, contact_id)
-    return (await directory.read_contacts(app_context.pool, [key])).get(key)
+def _is_there(contact: StoredContact | None) -> bool:
+    return contact is not None
 
 
-def _holds(contact: StoredContact, data: Fields) -> bool:
-    """Say whether a contact has these values."""
-    return (
-        data.fields.items() <= contact.snapshot.fields.items()
-        and data.custom_fields.items() <= contact.snapshot.custom_fields.items()
-    )
+def _is_gone(contact: StoredContact | None) -> bool:
+    return contact is None
 
 
-def _envelope(app_context: AppContext, workspace_id: UUID, contact_id: UUID) -> dict[str, Any]:
+def _holding(data: Fields) -> Any:
+    """Give what tells whether a contact has these values; one that is gone never will."""
+
+    def holds(contact: StoredContact | None) -> bool:
+        return contact is None or (
+            data.fields.items() <= contact.snapshot.fields.items()
+            and data.custom_fields.items() <= contact.snapshot.custom_fields.items()
+        )
+
+    return holds
+
+
+def envelope(
+    app_context: AppContext, workspace_id: UUID, contact_id: UUID, event_id: str | None = None
+) -> dict[str, Any]:
+    """Give what every event about a contact has; the same id is the same event."""
     return {
-        "id": str(uuid4()),
+        "id": event_id or str(uuid4()),
         "source": SOURCE,
         "subject": contact_id,
         "time": app_context.clock.now(),
         "workspaceid": workspace_id,
     }
-
-
-async def _all_known(app_context: AppContext, keys: Sequence[tuple[UUID, UUID]]) -> bool:
-    return len(await directory.read_contacts(app_context.pool, keys)) == len(set(keys))
-
-
-async def _until(app_context: AppContext, shown: Callable[[], Awaitable[bool]]) -> None:
-    """Wait, not for ever, until our own directory shows what was written: read your writes."""
-    try:
-        async with asyncio.timeout(app_context.settings.directory_wait_seconds):
-            while not await shown():  # noqa: ASYNC110  (another process may be the one to write it)
-                await asyncio.sleep(_LOOK_SECONDS)
-    except TimeoutError:
-        return

@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.contracts.membership_events import TimelineEntry
-from services.api.store import deleted_contacts, personal_data
+from services.api.store import address_claims, deleted_contacts, personal_data
 from services.api.store.directory import ContactKey
 from services.api.store.memberships import Update
 
@@ -54,6 +54,7 @@ async def erase_due(pool: Pool) -> None:
             contacts = await deleted_contacts.to_erase(tx, _PAGE)
             if contacts:
                 await erase(tx, contacts)
+                await address_claims.drop_ended(tx)
                 await deleted_contacts.erased(tx, contacts)
         if len(contacts) < _PAGE:
             return

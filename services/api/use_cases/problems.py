@@ -1,6 +1,7 @@
 """What can be wrong with a request. HTTP turns a problem into a status and a body."""
 
 from typing import Any, Literal
+from uuid import UUID
 
 from libs.domain.readiness import Readiness
 
@@ -74,3 +75,21 @@ def contact_not_found() -> Problem:
 def not_ready(found: Readiness) -> Problem:
     """The flow is not complete enough to be activated."""
     return Problem("invalid", "flow_not_ready", "The flow is not complete", readiness=found)
+
+
+def list_not_found() -> Problem:
+    """No such list in this workspace."""
+    return Problem("not_found", "list_not_found", "List not found")
+
+
+def contact_exists(contact_id: UUID | None) -> Problem:
+    """Another contact has this address or id."""
+    message = "A contact with this email or id exists already"
+    details = {"contact_id": str(contact_id)} if contact_id else None
+    return Problem("conflict", "contact_already_exists", message, details)
+
+
+def too_large_event(index: int, room: int) -> Problem:
+    """An event that its topic would not take."""
+    message = f"Event {index} is too large: it may have {room} bytes"
+    return Problem("too_large", "event_too_large", message, {"index": index, "most_bytes": room})

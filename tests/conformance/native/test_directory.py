@@ -1,5 +1,6 @@
-"""`/v1/contacts`, `/v1/lists`, `/v1/custom-fields`."""
+"""`/v1/contacts`, `/v1/lists`, `/v1/custom-fields`, `/v1/forms`, `/v1/events`."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from libs.local.outside import Outside
+from libs.local.stack import Stack
 from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
@@ -69,10 +71,12 @@ def test_an_id_is_had_only_once(api: httpx.Client) -> None:
 
 
 def test_writes_show_at_once(api: httpx.Client) -> None:
-    path = f"/v1/contacts/{new_contact(api, custom_fields={'plan': 'a'})}"
+    plan = f"plan_{uuid4().hex[:8]}"
+    api.post("/v1/custom-fields", json={"name": plan, "type": "number"})
+    path = f"/v1/contacts/{new_contact(api, custom_fields={plan: 9})}"
     for number in range(5):
-        shown = api.patch(path, json={"custom_fields": {"plan": number}}).json()
-        assert shown["custom_fields"] == {"plan": number}
+        shown = api.patch(path, json={"custom_fields": {plan: number}}).json()
+        assert shown["custom_fields"] == {plan: number}
     assert api.patch(path, json={"city": None}).json()["fields"]["city"] is None
     assert api.delete(path).json()["deleted"] is True
     assert code(api.get(path)) == (404, "contact_not_found")
@@ -97,14 +101,11 @@ def test_lists_may_have_ids_of_the_caller_s_own(api: httpx.Client, outside: Outs
     assert api.post("/v1/lists", json={"name": "B", "list_id": own}).json() == first.json()
     outside.publish("list.contact_added", str(uuid4()), {"list_id": named_by_event})
     outside.flush()
-    wait_until(lambda: named_by_event in names(api), "the list is known", 30)
-    assert names(api)[named_by_event] == named_by_event
+    path = f"/v1/lists/{named_by_event}"
+    wait_until(lambda: api.get(path).is_success, "the list is known", 30)
+    assert api.get(path).json()["name"] == named_by_event
     api.post("/v1/lists", json={"name": "Named", "list_id": named_by_event})
-    assert names(api)[named_by_event] == "Named"
-
-
-def names(api: httpx.Client) -> dict[str, str]:
-    return {one["list_id"]: one["name"] for one in api.get("/v1/lists").json()["lists"]}
+    assert api.get(path).json()["name"] == "Named"
 
 
 def test_lists_and_contacts_must_exist(api: httpx.Client) -> None:
@@ -128,3 +129,122 @@ def test_custom_fields_are_defined_once(api: httpx.Client) -> None:
     assert made in api.get("/v1/custom-fields").json()["custom_fields"]
     for wrong in ({"name": "x", "type": "colour"}, {"name": "名", "type": "text"}):
         assert code(api.post("/v1/custom-fields", json=wrong)) == (400, "invalid_request")
+
+
+def test_contacts_are_updated_and_deleted_together(api: httpx.Client) -> None:
+    email = address()
+    made = create(api, *({"email": one} for one in (email, address(), address())))
+    first, second, third = (one["contact_id"] for one in made["results"])
+    items: list[Json] = [
+        {"email": email.upper(), "first_name": "Ada"},
+        {"contact_id": second, "lastName": "B", "email": email},
+        {"contact_id": third, "company": "C", "client_item_id": "c"},
+        {"contact_id": str(uuid4()), "company": "D"},
+    ]
+    changed = api.post("/v1/contacts/update", json={"items": items}).json()
+    assert (changed["accepted"], changed["rejected"]) == (2, 2)
+    assert changed["results"][1]["error"]["code"] == "contact_already_exists"
+    assert changed["results"][1]["contact_id"] == first
+    assert changed["results"][2]["client_item_id"] == "c"
+    assert changed["results"][3]["error"]["code"] == "contact_not_found"
+    assert api.get(f"/v1/contacts/{first}").json()["fields"]["firstName"] == "Ada"
+    assert api.get("/v1/contacts", params={"email": email}).json()["pagination"]["total"] == 1
+    refs = {"items": [{"email": email}, {"contact_id": second}]}
+    assert api.request("DELETE", "/v1/contacts", json=refs).json()["accepted"] == 2
+    refs = {"items": [{"contact_id": third}]}
+    assert api.post("/v1/contacts/delete", json=refs).json()["accepted"] == 1
+    for contact_id in (first, second, third):
+        assert code(api.get(f"/v1/contacts/{contact_id}")) == (404, "contact_not_found")
+
+
+def test_lists_are_static_or_dynamic(api: httpx.Client) -> None:
+    city = uuid4().hex
+    ada, bob = new_contact(api, city=city), new_contact(api)
+    rules = {
+        "kind": "condition", "source": "contact_field", "field": "city",
+        "operator": "equals", "value": city,
+    }  # fmt: skip
+    dynamic = api.post("/v1/lists", json={"name": "D", "kind": "dynamic", "rules": rules}).json()
+    assert (dynamic["kind"], dynamic["rules"]) == ("dynamic", rules)
+    static = api.post("/v1/lists", json={"name": "S"}).json()["list_id"]
+    both = {"contact_ids": [ada, bob]}
+    assert api.post(f"/v1/lists/{static}/contacts", json=both).json()["accepted"] == 2
+    path = f"/v1/lists/{dynamic['list_id']}/contacts"
+    assert code(api.post(path, json=both)) == (400, "list_not_static")
+    assert [one["contact_id"] for one in api.get(path).json()["contacts"]] == [ada]
+    shown = api.get(f"/v1/lists/{static}/contacts").json()["contacts"]
+    assert [one["contact_id"] for one in shown] == sorted([ada, bob])
+
+
+def test_a_form_s_contact_is_known_when_its_submission_is(api: httpx.Client) -> None:
+    sent = {"fields": {"email": address(), "firstName": "Ada"}, "tent_id": str(uuid4())}
+    answers = [api.post("/v1/forms/signup/submissions", json=sent) for _ in range(2)]
+    first, second = (one.json() for one in answers)
+    assert [one.status_code for one in answers] == [201, 201]
+    assert (first["contact_created"], second["contact_created"]) == (True, False)
+    assert first["contact_id"] == second["contact_id"]
+    shown = api.get(f"/v1/contacts/{first['contact_id']}").json()
+    assert shown["fields"]["firstName"] == "Ada"
+
+
+def test_events_come_by_http_as_by_kafka(api: httpx.Client, outside: Outside, stack: Stack) -> None:
+    list_id = outside.create_list("By HTTP")
+    wait = {"step_id": "w", "type": "wait", "duration_amount": 1, "duration_unit": "weeks"}
+    flow = {
+        "name": "By HTTP", "steps": [wait],
+        "triggers": [{"type": "added_to_static_list", "list_id": list_id}],
+    }  # fmt: skip
+    path = f"/v1/email-flows/{outside.call('POST', '/v1/email-flows', flow)['flow_id']}"
+    outside.call("POST", f"{path}/activate")
+    subjects = [str(uuid4()) for _ in range(3)]
+    batch = [
+        {
+            "specversion": "1.0", "id": str(uuid4()), "source": "/shop", "type": kind,
+            "subject": subject, "time": "2026-07-02T09:00:00Z",
+            "workspaceid": stack.workspace_id, "data": data,
+        }
+        for subject in subjects
+        for kind, data in (
+            ("contact.created", {"fields": {"email": address()}}),
+            ("list.contact_added", {"list_id": list_id}),
+        )
+    ]  # fmt: skip
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+    sent = api.post("/v1/events", content=json.dumps(batch), headers=headers)
+    assert (sent.status_code, sent.json()) == (202, {"accepted": 6})
+    assert api.post("/v1/events", json=batch).status_code == 202  # the same ids count once
+
+    def inside() -> list[str]:
+        found = api.get(f"{path}/members").json()["members"]
+        return sorted(one["contact_id"] for one in found)
+
+    wait_until(lambda: inside() == sorted(subjects), "all three are in the flow", 30)
+    assert api.get(path).json()["details"]["total_entered"] <= len(subjects)
+    bad = [batch[0], {**batch[1], "data": {}}]
+    answer = api.post("/v1/events", json=bad)
+    assert answer.json()["details"]["issues"][0]["path"] == "1.data.list_id"
+
+
+def test_a_batch_may_be_larger_than_what_kafka_takes_at_once(
+    api: httpx.Client, stack: Stack
+) -> None:
+    subject, list_ids = str(uuid4()), [str(uuid4()) for _ in range(4)]
+    batch = [
+        {
+            "specversion": "1.0", "id": str(uuid4()), "source": "/shop",
+            "type": "list.contact_added", "subject": subject, "time": "2026-07-02T09:00:00Z",
+            "workspaceid": stack.workspace_id, "data": {"list_id": list_id, "note": "x" * 900_000},
+        }
+        for list_id in list_ids
+    ]  # fmt: skip
+    assert api.post("/v1/events", json=batch).json() == {"accepted": 4}
+    path = f"/v1/contacts/{subject}"
+    wait_until(
+        lambda: api.get(path).is_success and len(api.get(path).json()["list_ids"]) == len(list_ids),
+        "all four arrived",
+        30,
+    )
+    large = {**batch[0], "data": {"list_id": list_ids[0], "note": "x" * 1_100_000}}
+    answer = api.post("/v1/events", json=[batch[1], large])
+    assert code(answer) == (413, "event_too_large")
+    assert answer.json()["details"]["index"] == 1

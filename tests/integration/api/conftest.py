@@ -1,11 +1,12 @@
-"""The API on a database alone."""
+"""The API's own database, and the API on it alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.outbox import Destination, OutboxRecord, Publishable
@@ -14,7 +15,7 @@ from libs.chassis.exactly_once.relay import Relay
 from libs.chassis.kafka.publisher import Publisher
 from libs.chassis.postgres.migrations import migrate
 from libs.chassis.postgres.pool import Pool, transaction
-from libs.contracts.contact_events import CloudEvent
+from libs.contracts.contact_events import ADAPTER
 from libs.local.kafka import ROOT
 from services.api.handlers import contact_events
 from services.api.settings import Settings
@@ -25,6 +26,7 @@ from services.api.wiring import DIALECTS, app_of
 from tests.support.builders import WORKSPACE
 
 KEY = "millrace_a-key-of-the-workspace"
+ROOM = 1024 * 1024 - 2048
 
 
 @pytest.fixture
@@ -40,13 +42,23 @@ class Mirror:
 
     pool: Pool
     said: list[Publishable] = field(default_factory=list)
+    calls: int = 0
+    fails: bool = False
 
-    async def publish(self, message: Publishable) -> None:
-        self.said.append(message)
-        if isinstance(message, CloudEvent):
-            async with transaction(self.pool) as tx:
-                batch: list[Received[Any]] = [Received(message, 0)]
-                await contact_events.handle_batch(tx, batch, known_lists=set())
+    async def publish_all(self, messages: Iterable[Publishable]) -> None:
+        said = list(messages)
+        if self.fails:
+            raise KafkaConnectionError
+        self.said += said
+        self.calls += 1
+        events = [ADAPTER.validate_json(one.body()) for one in said]
+        async with transaction(self.pool) as tx:
+            batch: list[Received[Any]] = [Received(event, at) for at, event in enumerate(events)]
+            await contact_events.handle_batch(tx, batch, known_lists=set())
+
+    def room_in(self, topic: str) -> int:
+        assert topic == "contact.events"
+        return ROOM
 
     def outbox_record(self, source: str, message: Publishable) -> OutboxRecord:
         self.said.append(message)
@@ -55,7 +67,13 @@ class Mirror:
 
 
 @pytest.fixture
-async def api(api_pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+def mirror(api_pool: Pool) -> Mirror:
+    return Mirror(api_pool)
+
+
+@pytest.fixture
+async def context(api_pool: Pool, mirror: Mirror) -> AppContext:
+    """What use cases work with, on a publisher that is heard at once."""
     settings = Settings.model_validate(
         {
             "DATABASE_URL": "postgresql://api@localhost/api", "KAFKA_BOOTSTRAP_SERVERS": "x",
@@ -64,11 +82,13 @@ async def api(api_pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
     )  # fmt: skip
     async with transaction(api_pool) as tx:
         await keys.put(tx, KEY, WORKSPACE)
-    publisher = cast("Publisher", Mirror(api_pool))
+    publisher = cast("Publisher", mirror)
     relay = Relay("api", api_pool, publisher)
-    context = AppContext(
-        api_pool, relay, publisher, Replies(), Clock(1.0, None), settings, DIALECTS
-    )
+    return AppContext(api_pool, relay, publisher, Replies(), Clock(1.0, None), settings, DIALECTS)
+
+
+@pytest.fixture
+async def api(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app_of(context))
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(

@@ -11,7 +11,8 @@ from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.contact_commands import ChangeListMembership, ContactCommand, UpdateContact
 from libs.contracts.contact_events import ContactEvent
 from services.api.handlers import contact_commands
-from services.api.store import directory
+from services.api.store import contact_lists, directory
+from services.api.store.contact_lists import ListContent
 from tests.integration.api.messages import contact_event, tell_of_contacts
 from tests.support.builders import CONTACT, LIST, NOW, WORKSPACE
 
@@ -59,7 +60,7 @@ async def home(api_pool: Pool) -> Pool:
     event = contact_event("contact.created", {"fields": {"city": "Oslo"}})
     await tell_of_contacts(api_pool, event)
     async with transaction(api_pool) as tx:
-        await directory.name_list(tx, WORKSPACE, LIST, "People", NOW)
+        await contact_lists.name_list(tx, WORKSPACE, LIST, ListContent("People"), NOW)
     return api_pool
 
 

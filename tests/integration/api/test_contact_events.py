@@ -12,7 +12,8 @@ from libs.chassis.exactly_once.records import Received
 from libs.chassis.postgres.pool import Pool, transaction
 from libs.domain.contact import ContactSnapshot
 from services.api.handlers import contact_events
-from services.api.store import directory
+from services.api.store import contact_lists, directory
+from services.api.store.contact_lists import ListContent
 from services.api.store.directory import StoredContact
 from tests.integration.api.messages import contact_event, tell_of_contacts
 from tests.support.builders import CONTACT, NOW, WORKSPACE, Json
@@ -190,7 +191,8 @@ async def test_lists_known_from_events_wait_for_their_name(api_pool: Pool) -> No
     assert [one["name"] for one in await directory.lists(api_pool, WORKSPACE)] == [str(LIST)]
     for name, shown in (("People", "People"), ("Others", "People")):
         async with transaction(api_pool) as tx:
-            named = await directory.name_list(tx, WORKSPACE, LIST, name, NOW)
-        assert (named["name"], named["created_at"]) == (shown, NOW)
+            content = ListContent(name)
+            named = await contact_lists.name_list(tx, WORKSPACE, LIST, content, NOW)
+        assert (named.name, named.created_at) == (shown, NOW)
     await after(api_pool, [REMOVED, ADDED])
     assert [one["name"] for one in await directory.lists(api_pool, WORKSPACE)] == ["People"]

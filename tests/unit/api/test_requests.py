@@ -112,8 +112,8 @@ async def test_a_body_that_is_no_json_is_the_route_s_business(caller: httpx.Asyn
     assert (await caller.post("/v1/echo", content=b"\0", headers=form)).json() == 1
 
 
-def test_mails_may_be_larger_than_anything_else() -> None:
-    assert limit_for("/v1/emails/1") == 4 * MIB
+def test_mails_and_events_may_be_larger_than_anything_else() -> None:
+    assert limit_for("/v1/emails/1") == limit_for("/v1/events") == 4 * MIB
     assert limit_for("/v1/email-flows") == MIB
 
 
