@@ -13,7 +13,7 @@ from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, StepContext, StepResult
 
 MAX_OPERATIONS = 50
-MAX_VALUE_CHARACTERS = 4000
+MAX_VALUE_CHARACTERS = 3000
 """With so many of this length, the command, and what the timeline says of it, fit their topics."""
 
 
