@@ -24,8 +24,10 @@ class _ChangeLists(LinearStep):
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know its lists yet, or name one that does not exist."""
-        if not self.list_ids or not inventory.lists.issuperset(self.list_ids):
-            yield Issue.at("list_id")
+        if not self.list_ids:
+            yield Issue.at("list_ids")
+        elif not inventory.lists.issuperset(self.list_ids):
+            yield Issue.at("list_ids", code="unknown")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Tell the owner; being on a list already, or not, is no mistake."""

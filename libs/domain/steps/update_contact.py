@@ -50,10 +50,13 @@ class UpdateContactStep(LinearStep):
     type: Literal["update_contact"]
     operations: Annotated[list[FieldOperation], Field(max_length=MAX_OPERATIONS)] = []
 
-    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
-        """A draft may not know yet what to change."""
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:
+        """A draft may not know yet what to change, or name a field that is not there."""
         if not self.operations:
             yield Issue.at("operations")
+        for index, one in enumerate(self.operations):
+            if not inventory.knows_field(one.field):
+                yield Issue.at("operations", index, "field", code="unknown")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Tell the owner what to change; say which fields were filled and so left alone."""

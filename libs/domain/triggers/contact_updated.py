@@ -59,7 +59,7 @@ class ContactUpdatedTrigger(Trigger):
     source: FieldSource | None = None
     field_type: FieldType | None = None
     operator: Annotated[
-        FieldOperator | Literal["changed"],
+        Literal[FieldOperator, "changed"],
         BeforeValidator(lambda given: "changed" if given is None else given),
     ] = "changed"
     value: Operand = None
@@ -91,10 +91,10 @@ class ContactUpdatedTrigger(Trigger):
         """Name its field."""
         return (self.field,) if self.field else ()
 
-    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Trigger)
-        """A draft may not know its field or its value yet."""
-        if not self.field:
-            yield Issue.at("field")
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:
+        """A draft may not know its field or its value yet, or name a field that is not there."""
+        if not inventory.knows_field(self.field):
+            yield Issue.at("field", code="unknown" if self.field else "missing")
         if self.operator not in {"changed", *NO_OPERAND} and self.value is None:
             yield Issue.at("value")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import time
 from functools import cached_property
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
+from libs.domain.calendar import known_zone
 from libs.domain.contact import FieldType
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
@@ -25,7 +25,7 @@ class DateBasedTrigger(Trigger):
 
     Attributes:
         field: `createdAt`, or a custom field by its api name; a draft may not know it yet.
-        offset_days: So many days after the date; before it, if negative.
+        offset_days: So many days after the date; before it, if negative. None in a draft.
         recurrence: Only on the date itself, or on each anniversary of it as well.
         time: The time of day.
         zone: Whose clock is meant, by its IANA name.
@@ -33,27 +33,21 @@ class DateBasedTrigger(Trigger):
 
     type: Literal["date_based"]
     field: Annotated[str, Field(max_length=200)] | None = None
-    offset_days: Annotated[int, Field(ge=-_LONGEST_OFFSET, le=_LONGEST_OFFSET)] = 0
+    offset_days: Annotated[int, Field(ge=-_LONGEST_OFFSET, le=_LONGEST_OFFSET)] | None = 0
     recurrence: Literal["never", "annually"] = "never"
     time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
-    zone: str = "UTC"
+    zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
 
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (LookupError, ValueError, OSError) as error:
-            raise ValueError(f"{zone!r} is not the name of a time zone") from error
-        if zone[:1].islower():  # `localtime`: whatever the machine is set to
-            raise ValueError(f"{zone!r} is not the name of a time zone")
-        return zone
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says which date it waits for."""
+        return bool(self.field) and self.offset_days is not None
 
     @cached_property
     def rule(self) -> DateRule:
         """When it fires, counted from the date."""
         at = time.fromisoformat(self.time)
-        return DateRule(self.offset_days, self.recurrence == "annually", at, self.zone)
+        return DateRule(self.offset_days or 0, self.recurrence == "annually", at, self.zone)
 
     def fields(self) -> Iterable[str]:
         """Name its field."""
@@ -64,7 +58,9 @@ class DateBasedTrigger(Trigger):
         known = inventory.custom_fields.values()
         dates = {one.api_name for one in known if one.type is FieldType.DATE}
         if self.field not in dates | {CREATED_AT}:
-            yield Issue.at("field")
+            yield Issue.at("field", code="unknown" if self.field else "missing")
+        if self.offset_days is None:
+            yield Issue.at("offset_days")
 
 
 def date_triggers(triggers: Iterable[Trigger]) -> dict[str, DateBasedTrigger]:
@@ -72,5 +68,5 @@ def date_triggers(triggers: Iterable[Trigger]) -> dict[str, DateBasedTrigger]:
     return {
         trigger.trigger_id or str(place): trigger
         for place, trigger in enumerate(triggers)
-        if isinstance(trigger, DateBasedTrigger) and trigger.field
+        if isinstance(trigger, DateBasedTrigger) and trigger.is_complete
     }

@@ -38,11 +38,12 @@ _LONG_NAMES: Mapping[object, str] = {
 }
 
 
-def _long_name(operator: object) -> object:
+def long_name(operator: object) -> object:
+    """Give the engine's name of an operator."""
     return _LONG_NAMES.get(operator, operator) if isinstance(operator, str) else operator
 
 
-_LongName = BeforeValidator(_long_name)
+_LongName = BeforeValidator(long_name)
 
 
 class ContactField(rules.ContactField):
