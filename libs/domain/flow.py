@@ -26,6 +26,7 @@ from libs.domain.step import Step
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
+from libs.domain.steps.send_webhook import SendWebhookStep
 from libs.domain.steps.unknown import UnknownStep
 from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
@@ -54,6 +55,7 @@ AnyTrigger = Annotated[
 ]
 AnyStep = Annotated[
     Annotated[SendEmailStep, Tag("send_email")]
+    | Annotated[SendWebhookStep, Tag("send_webhook")]
     | Annotated[WaitStep, Tag("wait")]
     | Annotated[ConditionCheckStep, Tag("condition_check")]
     | Annotated[DropFromFlowStep, Tag("drop_from_flow")]

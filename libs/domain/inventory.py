@@ -10,8 +10,13 @@ from libs.domain.contact import CustomField
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a flow's readiness is judged against."""
+    """What a flow's readiness is judged against.
+
+    Attributes:
+        secrets: Whether this installation can look up what is kept under a secret's name.
+    """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
+    secrets: bool = False

@@ -21,7 +21,15 @@ class DeliverEmail:
     operational: bool
 
 
-Effect = DeliverEmail
+@dataclass(frozen=True, slots=True)
+class DeliverWebhook:
+    """Effect: plan the webhook of this step, to this host and port, under the next hop."""
+
+    step_id: str
+    target: str
+
+
+Effect = DeliverEmail | DeliverWebhook
 """What the outside is asked to do. A timer is none: it follows from where a membership waits."""
 
 
