@@ -137,9 +137,8 @@ class Sender:
         settings = self.settings
         allowed = Allowed.of(settings.webhook_allowed.split(","))
         self.names: dict[str, list[str]] = {}
-        self.caller = Caller(
-            PinnedNetwork(self._resolve, allowed), settings.webhook_timeout_seconds
-        )
+        self.network = PinnedNetwork(self._resolve, allowed)
+        self.caller = Caller(self.network, settings.webhook_timeout_seconds)
         self.targets = WebhookTargets(
             settings.webhooks_per_host, settings.webhooks_at_once, self.target_clock
         )
