@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
-from libs.contracts.contact_events import ContactEvent
+from libs.contracts.contact_events import ContactEvent, Submission
 from libs.contracts.message import AboutContact, Message
 from libs.domain.contact import Scalar
 
@@ -65,6 +65,7 @@ class Enroll(AboutContact):
         source_id: What caused it: the event's source and id, or the id of the API's command. One
             cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so; the executor waits until it has it.
+        entry: What the form said that caused it, if one did.
         reply: Whether the caller awaits the verdict on command.replies.
     """
 
@@ -75,6 +76,7 @@ class Enroll(AboutContact):
     source_id: str
     entry_source: str
     dynamic_context: dict[str, Scalar] = {}
+    entry: Annotated[Submission | None, Field(exclude_if=lambda entry: entry is None)] = None
     reply: bool = False
 
 

@@ -12,6 +12,11 @@ from libs.domain.step_result import Continue, DeliverWebhook, Exit, StepContext,
 from libs.domain.walk_events import DeliveryFinished
 from libs.domain.webhook_url import UrlRefused, read_url
 
+RESERVED_KEYS = frozenset(
+    "event orgId campaignId membershipId contactId nodeId nodeType timestamp contact "
+    "formData formId tentId".split()
+)
+"""What a payload says itself: a custom field of one of these names would never be seen."""
 _NOWHERE = "nowhere"
 
 

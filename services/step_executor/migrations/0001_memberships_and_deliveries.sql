@@ -57,6 +57,13 @@ CREATE TABLE membership (
 ) WITH (fillfactor = 80);
 CREATE INDEX memberships_of_flow ON membership (flow_id, partition, membership_id);
 
+-- What the form said by which a contact entered: written once, so that moving on stays narrow, and
+-- erased when the run ends.
+CREATE TABLE membership_entry (
+    membership_id uuid PRIMARY KEY,
+    entry jsonb NOT NULL
+);
+
 -- Memberships that have ended, kept for a time that is a setting. `archived_at` is real time, also
 -- where the clock runs fast, and decides which time partition a row is in and when it goes.
 CREATE TABLE ended_membership (

@@ -1,7 +1,7 @@
 """The queue of deliveries: planned by walks, claimed and settled by senders, taken by owners."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -98,6 +98,7 @@ class Circumstances:
         lag_seconds: How far its partition is behind; None if nobody has said so lately.
         waited_seconds: How long ago it was planned.
         flow_version: The newest version of its flow.
+        entry: What the form said by which the contact entered, if one did.
     """
 
     wanted: bool
@@ -107,6 +108,7 @@ class Circumstances:
     lag_seconds: float | None
     waited_seconds: float = 0.0
     flow_version: int | None = None
+    entry: Mapping[str, Any] | None = None
 
 
 class Job(NamedTuple):
@@ -247,6 +249,7 @@ async def circumstances(tx: Reads, claimed: Sequence[Claimed]) -> dict[DeliveryK
             lag_seconds=row["lag_seconds"],
             waited_seconds=row["waited_seconds"],
             flow_version=row["flow_version"],
+            entry=row["entry"],
         )
         async for row in rows
     }

@@ -181,7 +181,8 @@ RETURNING delivery.*;
 
 -- name: circumstances(ids, hops)
 -- What must be known of claimed deliveries to judge them: does the membership still stand there, is
--- its contact known, in which state is its flow, how far is its partition behind.
+-- its contact known, in which state is its flow, how far is its partition behind; and what a webhook
+-- tells of how the run began.
 SELECT delivery.membership_id, delivery.hop,
        membership.membership_id IS NOT NULL AS wanted,
        contact.fields, contact.custom_fields,
@@ -189,7 +190,8 @@ SELECT delivery.membership_id, delivery.hop,
        flow_definition.status AS flow_status, flow_definition.version AS flow_version,
        email_definition.version AS email_version,
        CASE WHEN lag.measured_at > now() - interval '30 seconds' THEN lag.seconds END AS lag_seconds,
-       extract(epoch FROM now() - delivery.planned_at)::float8 AS waited_seconds
+       extract(epoch FROM now() - delivery.planned_at)::float8 AS waited_seconds,
+       membership_entry.entry
   FROM unnest(:ids::uuid[], :hops::int[]) AS mine (membership_id, hop)
   JOIN delivery USING (membership_id, hop)
   LEFT JOIN membership
@@ -200,7 +202,9 @@ SELECT delivery.membership_id, delivery.hop,
     ON contact.workspace_id = delivery.workspace_id AND contact.contact_id = delivery.contact_id
   LEFT JOIN flow_definition ON flow_definition.flow_id = delivery.flow_id
   LEFT JOIN email_definition ON email_definition.email_id = delivery.email_id
-  LEFT JOIN partition_lag AS lag ON lag.partition = delivery.partition;
+  LEFT JOIN partition_lag AS lag ON lag.partition = delivery.partition
+  LEFT JOIN membership_entry
+    ON membership_entry.membership_id = delivery.membership_id AND delivery.channel = 'webhook';
 
 -- name: still_mine(lease, ids, hops)
 -- Which of these deliveries are still claimed under this lease, for a membership that still stands

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.contracts.command_replies import CommandDone
+from libs.contracts.contact_events import FormSubmitted, Submission
 from libs.contracts.membership_events import EnrollmentRefused
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import Enroll, FlowStart, Observe, Remove
@@ -26,6 +27,7 @@ class EnrollRequest:
     Attributes:
         source_id: What caused it. One cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so.
+        entry: What the form said that caused it, if one did.
     """
 
     flow_id: UUID
@@ -34,6 +36,7 @@ class EnrollRequest:
     source_id: str
     entry_source: str
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
+    entry: Submission | None = None
 
     @classmethod
     def of_start(cls, observe: Observe, start: FlowStart) -> "EnrollRequest":
@@ -45,6 +48,7 @@ class EnrollRequest:
             start.min_flow_version,
             f"{event.source}#{event.id}",
             start.trigger_type,
+            entry=event.data if isinstance(event, FormSubmitted) else None,
         )
 
     @classmethod
@@ -57,6 +61,7 @@ class EnrollRequest:
             command.source_id,
             command.entry_source,
             command.dynamic_context,
+            command.entry,
         )
 
     @property
@@ -76,6 +81,7 @@ class EnrollRequest:
             source_id=self.source_id,
             entry_source=self.entry_source,
             dynamic_context=dict(self.dynamic_context),
+            entry=self.entry,
         )
 
 
@@ -148,6 +154,8 @@ def _enroll(
         return Refused(reason or "contact_not_found")
     result = unit.walk(flow, _new(unit, request, membership_id), ENTERED)
     unit.apply(partition, result)
+    if request.entry is not None:
+        unit.keep_entry(membership_id, request.entry.model_dump(mode="json"))
     return result.membership
 
 

@@ -13,15 +13,17 @@ from uuid import UUID
 import pytest
 
 from libs.chassis import failpoints
-from libs.contracts.contact_events import ContactUpdated
+from libs.contracts.contact_events import ContactUpdated, FormSubmitted
 from libs.contracts.membership_events import MembershipChanged
+from libs.contracts.step_commands import ADAPTER as STEP_COMMANDS
 from libs.contracts.step_commands import Remove
 from services.step_executor.deliveries.make_delivery import AMBIGUOUS
 from services.step_executor.deliveries.webhook.answers import RETRY_SECONDS
 from services.step_executor.deliveries.webhook.caller import MAX_ANSWER_BYTES
 from services.step_executor.store.deliveries import DeliveryKey, GivenBack, Job, Result
+from services.step_executor.use_cases.enroll import EnrollRequest
 from tests.integration.step_executor.conftest import SenderMaker
-from tests.support.builders import CONTACT, FLOW, WORKSPACE, a_flow
+from tests.support.builders import CONTACT, FLOW, NOW, WORKSPACE, a_flow
 from tests.support.executor import (
     Executor,
     cloud,
@@ -149,6 +151,35 @@ async def test_a_query_that_is_too_long_fails_before_anything_is_said(
     await call_one(a_caller())
     assert await outcome_of(executor) == ("settled", "failed", "query_too_large")
     assert address.requests == []
+
+
+async def test_a_run_that_a_form_began_tells_what_it_said_for_as_long_as_it_lasts(
+    executor: Executor, a_caller: SenderMaker, address: HttpServerFake
+) -> None:
+    await calling(executor, address.port)
+    said = {"tent_id": str(UUID(int=5)), "form_id": "signup", "fields": {"size": "S"}}
+    event = FormSubmitted.model_validate({**cloud(), "data": said})
+    await executor.act(created(), observed(event, a_flow()))
+    await call_one(a_caller())
+    told = json.loads(address.requests[0].body)
+    assert (told["formData"], told["formId"]) == ({"size": "S"}, "signup")
+    assert await executor.pool.fetchval("SELECT count(*) FROM membership_entry") == 1
+    await executor.act(Remove(**envelope(), flow_id=FLOW, min_flow_version=1))
+    assert await executor.pool.fetchval("SELECT count(*) FROM membership_entry") == 0
+
+
+async def test_r10_a_start_that_is_replayed_still_knows_its_form(
+    executor: Executor, a_caller: SenderMaker, address: HttpServerFake
+) -> None:
+    await calling(executor, address.port)
+    said = {"tent_id": str(UUID(int=5)), "form_id": "signup", "fields": {"size": "S"}}
+    event = FormSubmitted.model_validate({**cloud(), "data": said})
+    observe = observed(event, a_flow())
+    replayed = EnrollRequest.of_start(observe, observe.starts[0]).as_command(NOW)
+    read = STEP_COMMANDS.validate_json(replayed.model_dump_json())
+    await executor.act(created(), read)
+    await call_one(a_caller())
+    assert json.loads(address.requests[0].body)["formData"] == {"size": "S"}
 
 
 async def test_consent_is_about_messages_and_not_about_webhooks(

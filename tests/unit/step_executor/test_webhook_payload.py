@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.domain.contact import Scalar
-from libs.domain.steps.send_webhook import SendWebhookStep
+from libs.domain.steps.send_webhook import RESERVED_KEYS, SendWebhookStep
 from services.step_executor.deliveries.webhook.payload import (
     MAX_ADDRESS_BYTES,
     CannotCall,
@@ -100,6 +100,20 @@ def test_custom_fields_are_rendered_and_join_at_the_top() -> None:
 def test_values_are_not_read_as_tags_again() -> None:
     now = replace(NOW, contact=({"firstName": "{{contact.email}}"}, {}))
     assert told(now, name="{{contact.firstName}}")["name"] == "{{contact.email}}"
+
+
+ENTRY = {"tent_id": "t1", "form_id": "registerForm", "fields": {"size": ["S", "M"], "age": 3}}
+
+
+def test_a_run_that_a_form_began_tells_what_the_form_said() -> None:
+    whole = told(replace(NOW, entry=ENTRY), formData="mine")
+    assert whole["formData"] == {"size": ["S", "M"], "age": 3}
+    assert (whole["tentId"], whole["formId"]) == ("t1", "registerForm")
+    assert not {"formData", "tentId", "formId"} & told().keys()
+
+
+def test_what_is_reserved_is_what_a_payload_says_itself() -> None:
+    assert told(replace(NOW, entry=ENTRY)).keys() == RESERVED_KEYS
 
 
 def test_what_is_ours_wins() -> None:

@@ -78,7 +78,16 @@ def _ours(claimed: Claimed, now: Circumstances) -> dict[str, Any]:
         "nodeType": "send_webhook",
         "timestamp": _milliseconds(claimed.planned_at),
         "contact": _contact(claimed, now),
+        **_form(now),
     }
+
+
+def _form(now: Circumstances) -> dict[str, Any]:
+    """Give what the form said by which the contact entered, as a form's own webhook would."""
+    if now.entry is None:
+        return {}
+    said = now.entry
+    return {"tentId": said["tent_id"], "formId": said["form_id"], "formData": said["fields"]}
 
 
 def _contact(claimed: Claimed, now: Circumstances) -> dict[str, Any]:
