@@ -76,5 +76,7 @@ class EmailDefined(Message):
 
 FlowDefinition = Annotated[FlowDefined | EmailDefined, Field(discriminator="type")]
 
-ADAPTER: TypeAdapter[FlowDefinition] = TypeAdapter(FlowDefinition)
-"""Reads a record of this topic."""
+ADAPTER: TypeAdapter[FlowDefinition] = TypeAdapter(
+    FlowDefinition, config=ConfigDict(hide_input_in_errors=True)
+)
+"""Reads a record of this topic. What is wrong with one is told without it: steps hold tokens."""

@@ -41,8 +41,8 @@ class TimelineEntry(BaseModel):
     Attributes:
         sequence: Its number in the timeline, from 1; unique within the membership.
         kind: entered_flow, step_executed, waiting, email_sent, email_skipped, email_delivered,
-            email_opened, email_clicked, email_bounced, email_unsubscribed, step_failed, completed
-            or dropped.
+            email_opened, email_clicked, email_bounced, email_unsubscribed, webhook_sent,
+            webhook_skipped, step_failed, completed or dropped.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
-from libs.contracts.contact_events import ContactEvent
+from libs.contracts.contact_events import ContactEvent, Submission
 from libs.contracts.message import AboutContact, Depth, Message
 from libs.domain.contact import Scalar
 
@@ -91,6 +91,7 @@ class Enroll(AboutContact):
             occurrence of a date. One cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so; the executor waits until it has it.
         depth: How many flows, one causing the next, led to it.
+        entry: What the form said that caused it, if one did.
         reply: Whether the caller awaits the verdict on command.replies.
         due_date: The date that has come, if that is why; it is judged again.
     """
@@ -103,6 +104,7 @@ class Enroll(AboutContact):
     entry_source: str
     dynamic_context: dict[str, Scalar] = {}
     depth: Depth = 0
+    entry: Annotated[Submission | None, Field(exclude_if=lambda entry: entry is None)] = None
     reply: bool = False
     due_date: DueDate | None = Field(default=None, exclude_if=lambda due_date: due_date is None)
 

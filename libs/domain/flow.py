@@ -26,6 +26,7 @@ from libs.domain.steps.change_lists import AddToListStep, RemoveFromListStep
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
+from libs.domain.steps.send_webhook import SendWebhookStep
 from libs.domain.steps.unknown import UnknownStep
 from libs.domain.steps.update_contact import UpdateContactStep
 from libs.domain.steps.wait import WaitStep
@@ -59,6 +60,7 @@ AnyTrigger = Annotated[
 ]
 AnyStep = Annotated[
     Annotated[SendEmailStep, Tag("send_email")]
+    | Annotated[SendWebhookStep, Tag("send_webhook")]
     | Annotated[WaitStep, Tag("wait")]
     | Annotated[ConditionCheckStep, Tag("condition_check")]
     | Annotated[DropFromFlowStep, Tag("drop_from_flow")]

@@ -10,11 +10,16 @@ from libs.domain.contact import STANDARD_FIELDS, CustomField
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a flow's readiness is judged against."""
+    """What a flow's readiness is judged against.
+
+    Attributes:
+        secrets: Whether this installation can look up what is kept under a secret's name.
+    """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
+    secrets: bool = False
 
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""

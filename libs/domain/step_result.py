@@ -35,7 +35,18 @@ class TellOwner:
     differs: bool = True
 
 
-Effect = DeliverEmail | TellOwner
+@dataclass(frozen=True, slots=True)
+class DeliverWebhook:
+    """Effect: plan the webhook of this step, to this host and port, under the next hop."""
+
+    step_id: str
+    target: str
+
+
+DeliveryEffect = DeliverEmail | DeliverWebhook
+"""Effects that become deliveries."""
+
+Effect = DeliveryEffect | TellOwner
 """What the outside is asked to do. A timer is none: it follows from where a membership waits."""
 
 

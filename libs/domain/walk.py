@@ -184,11 +184,14 @@ class _Walk:
         match self.event:
             case Entered():
                 self._note("entered_flow", None, {"source": self.membership.entry_source})
-            case DeliveryFinished(outcome="sent") if self.step is not None:
-                self.engagement = with_metric(self.engagement, self.step.step_id, "sent", self.now)
-                self._note("email_sent", self.step, {})
-            case DeliveryFinished(outcome="skipped", reason=reason):
-                self._note("email_skipped", self.step, {"reason": reason})
+            case DeliveryFinished(outcome="sent", channel=channel) if self.step is not None:
+                if channel == "email":
+                    self.engagement = with_metric(
+                        self.engagement, self.step.step_id, "sent", self.now
+                    )
+                self._note(f"{channel}_sent", self.step, {})
+            case DeliveryFinished(outcome="skipped", channel=channel, reason=reason):
+                self._note(f"{channel}_skipped", self.step, {"reason": reason})
             case DeliveryFinished(outcome="failed", reason=reason):
                 self._note("step_failed", self.step, {"reason": reason})
             case _:

@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Channel = Literal["email", "webhook"]
+"""What a delivery is made by."""
+
 
 class _WalkEvent(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -25,6 +28,7 @@ class DeliveryFinished(_WalkEvent):
     """The delivery the membership waited for is over, one way or another."""
 
     type: Literal["delivery_finished"] = "delivery_finished"
+    channel: Channel = "email"
     outcome: Literal["sent", "skipped", "failed"]
     reason: str | None = None
 

@@ -169,6 +169,7 @@ class Stack:
             "MILLRACE_SIGNING_KEY": self._signing_key,
             "MILLRACE_SMTP_HOST": HOST,
             "MILLRACE_SMTP_PORT": str(self.ports["smtp"]),
+            "MILLRACE_WEBHOOK_ALLOWED": "127.0.0.0/8,::1,localhost",
             "MILLRACE_BOOTSTRAP_API_KEY": self.api_key,
             "MILLRACE_BOOTSTRAP_WORKSPACE_ID": self.workspace_id,
             **self.settings,

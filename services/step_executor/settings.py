@@ -1,5 +1,6 @@
 """What the environment may set for the step executor."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
@@ -16,6 +17,10 @@ class Settings(ServiceSettings):
 
     Every stage of handing a mail over has its limit: making a connection, each answer, and the
     answer to a whole mail, for which RFC 5321 (4.5.3.2.6) asks ten minutes.
+
+    Webhooks go to public addresses; `MILLRACE_WEBHOOK_ALLOWED` names hosts, addresses and networks
+    (with commas between) that are allowed besides. Tokens they name instead of holding them are
+    read below `MILLRACE_WEBHOOK_SECRETS_FOLDER`.
     """
 
     public_url: str
@@ -29,6 +34,11 @@ class Settings(ServiceSettings):
     smtp_connect_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     smtp_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
     smtp_data_timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
+    webhook_allowed: str = ""
+    webhook_secrets_folder: Path | None = None
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=14)] = 10.0
+    webhooks_at_once: Annotated[int, Field(ge=1, le=500)] = 64
+    webhooks_per_host: Annotated[int, Field(ge=1, le=500)] = 8
     deliveries_at_once: Annotated[int, Field(ge=1, le=500)] = 64
     delivery_attempts: Annotated[int, Field(ge=1)] = 300
     delivery_ambiguous_attempts: Annotated[int, Field(ge=0)] = 3

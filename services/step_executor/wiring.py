@@ -9,22 +9,31 @@ from typing import cast
 
 from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.postgres.partitions import TimePartitioned
+from libs.chassis.postgres.pool import Pool
 from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
 from libs.chassis.process.loops import every
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import step_commands as step_commands_contract
 from libs.contracts import topics
 from libs.contracts.step_commands import StepCommand
+from libs.domain.webhook_url import Allowed
 from services.step_executor.deliveries.confirmations import Confirmations
 from services.step_executor.deliveries.email.email_contents import EmailContents
 from services.step_executor.deliveries.lease import Lease
 from services.step_executor.deliveries.make_delivery import MakeDelivery
 from services.step_executor.deliveries.smtp.mail_server import MailServer
-from services.step_executor.deliveries.smtp.target import Target
+from services.step_executor.deliveries.target import Target
+from services.step_executor.deliveries.webhook.caller import Caller
+from services.step_executor.deliveries.webhook.hooks import Hooks
+from services.step_executor.deliveries.webhook.make_webhook import MakeWebhook
+from services.step_executor.deliveries.webhook.pinned_network import PinnedNetwork, Resolver
+from services.step_executor.deliveries.webhook.secret_names import MountedSecrets
+from services.step_executor.deliveries.webhook.targets import WebhookTargets
 from services.step_executor.handlers import flow_definitions, step_commands
 from services.step_executor.loops import forget_contacts
 from services.step_executor.loops.be_a_sender import BeASender
 from services.step_executor.loops.keep_lease import KeepLease
+from services.step_executor.loops.outlets import MailOutlet, WebhookOutlet
 from services.step_executor.loops.report_lag import ReportLag
 from services.step_executor.loops.send_deliveries import SendDeliveries
 from services.step_executor.loops.take_results import TakeResults
@@ -32,6 +41,7 @@ from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.settings import Settings
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
+from services.step_executor.use_cases.claim_webhooks import ClaimWebhooks
 from services.step_executor.use_cases.keep_results import KeepResults
 from services.step_executor.use_cases.record_results import RecordResults
 
@@ -100,20 +110,40 @@ def _look_after(builder: ServiceBuilder, settings: Settings, reader: Reader[Step
 
 
 def _send(builder: ServiceBuilder, settings: Settings, parts: Parts) -> None:
-    lease, target = Lease(settings.sender_lease_seconds), Target()
-    server = MailServer(settings)
-    make = MakeDelivery(
-        server,
-        EmailContents(builder.pool),
-        Confirmations(builder.pool, lease),
-        target,
-        settings,
+    lease, claims = Lease(settings.sender_lease_seconds), ClaimDeliveries(builder.pool)
+    confirmations = Confirmations(builder.pool, lease)
+    target, server = Target(), MailServer(settings)
+    make = MakeDelivery(server, EmailContents(builder.pool), confirmations, target, settings)
+    mails = MailOutlet(claims, make, target, settings.deliveries_at_once)
+    resolver = Resolver(2 * settings.webhooks_at_once)
+    caller = Caller(
+        PinnedNetwork(resolver.resolve, Allowed.of(settings.webhook_allowed.split(","))),
+        settings.webhook_timeout_seconds,
     )
+    webhooks = webhook_outlet(builder.pool, caller, confirmations, settings)
     results = KeepResults(builder.pool, parts.reader, parts.record)
     sending = SendDeliveries(
-        ClaimDeliveries(builder.pool), make, results, (lease, target), settings, parts.planned
+        claims, (mails, webhooks), results, lease, settings.marketing_max_lag_seconds, parts.planned
     )
-    builder.repeat(BeASender(KeepLease(builder.pool, lease), sending, server).run)
+    keeping = KeepLease(builder.pool, lease)
+    builder.repeat(BeASender(keeping, sending, (server, caller, resolver)).run)
+
+
+def webhook_outlet(
+    pool: Pool, caller: Caller, confirmations: Confirmations, settings: Settings
+) -> WebhookOutlet:
+    """Make the way out of webhooks. No workspace takes more than half of it."""
+    at_once, folder = settings.webhooks_at_once, settings.webhook_secrets_folder
+    targets = WebhookTargets(settings.webhooks_per_host, max(1, at_once // 2))
+    make = MakeWebhook(
+        caller,
+        Hooks(pool),
+        confirmations,
+        targets,
+        Allowed.of(settings.webhook_allowed.split(",")),
+        MountedSecrets(folder) if folder else None,
+    )
+    return WebhookOutlet(ClaimWebhooks(pool), make, targets, at_once)
 
 
 def partitioned(settings: Settings) -> list[TimePartitioned]:

@@ -10,18 +10,27 @@ from libs.chassis.exactly_once.positions import OwnedPartition
 from libs.chassis.exactly_once.publisher import MessageTooLarge
 from libs.chassis.exactly_once.reader import Reader, Work
 from libs.chassis.postgres.pool import Pool, transaction
+from libs.domain.webhook_url import Allowed
 from services.step_executor.deliveries.confirmations import Confirmations
 from services.step_executor.deliveries.email.email_contents import EmailContents
 from services.step_executor.deliveries.lease import Lease, Watch
 from services.step_executor.deliveries.make_delivery import MakeDelivery
 from services.step_executor.deliveries.smtp.mail_server import MailServer
-from services.step_executor.deliveries.smtp.target import Target
+from services.step_executor.deliveries.target import Target
+from services.step_executor.deliveries.webhook.caller import Caller
+from services.step_executor.deliveries.webhook.hooks import Hooks
+from services.step_executor.deliveries.webhook.make_webhook import MakeWebhook
+from services.step_executor.deliveries.webhook.pinned_network import PinnedNetwork
+from services.step_executor.deliveries.webhook.secret_names import MountedSecrets
+from services.step_executor.deliveries.webhook.targets import WebhookTargets
 from services.step_executor.loops.be_a_sender import BeASender
 from services.step_executor.loops.keep_lease import KeepLease
+from services.step_executor.loops.outlets import MailOutlet, WebhookOutlet
 from services.step_executor.loops.send_deliveries import SendDeliveries
 from services.step_executor.settings import Settings
 from services.step_executor.store.deliveries import GivenBack, Job, Result
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
+from services.step_executor.use_cases.claim_webhooks import ClaimWebhooks
 from services.step_executor.use_cases.keep_results import KeepResults
 from tests.support.executor import Executor
 
@@ -113,10 +122,38 @@ class Sender:
         reader = owner.as_reader if owner else None
         self.results = KeepResults(executor.pool, reader, executor.recording)
         self.claims = ClaimDeliveries(executor.pool)
+        mails = MailOutlet(self.claims, self.make, self.target, self.settings.deliveries_at_once)
         self.sending = SendDeliveries(
-            self.claims, self.make, self.results, (self.lease, self.target), self.settings
+            self.claims,
+            (mails, self._webhooks(executor.pool)),
+            self.results,
+            self.lease,
+            self.settings.marketing_max_lag_seconds,
         )
-        self.whole = BeASender(self.keeping, self.sending, self.server)
+        self.whole = BeASender(self.keeping, self.sending, (self.server, self.caller))
+
+    def _webhooks(self, pool: Pool) -> WebhookOutlet:
+        """Webhooks go where `names` says that a host is, and else to loopback."""
+        settings = self.settings
+        allowed = Allowed.of(settings.webhook_allowed.split(","))
+        self.names: dict[str, list[str]] = {}
+        self.network = PinnedNetwork(self._resolve, allowed)
+        self.caller = Caller(self.network, settings.webhook_timeout_seconds)
+        self.targets = WebhookTargets(
+            settings.webhooks_per_host, settings.webhooks_at_once, self.target_clock
+        )
+        folder = settings.webhook_secrets_folder
+        secrets = MountedSecrets(folder) if folder else None
+        self.make_webhook = MakeWebhook(
+            self.caller, Hooks(pool), self.confirmations, self.targets, allowed, secrets
+        )
+        self.webhook_claims = ClaimWebhooks(pool)
+        return WebhookOutlet(
+            self.webhook_claims, self.make_webhook, self.targets, settings.webhooks_at_once
+        )
+
+    async def _resolve(self, host: str, _: int) -> list[str]:
+        return self.names.get(host, ["127.0.0.1"])
 
     async def claim(self, at_most: int = 64) -> list[Job]:
         """Claim; a lease is begun or kept before."""

@@ -50,6 +50,12 @@ def judge(claimed: Claimed, now: Circumstances, *, max_lag_seconds: float) -> Ju
         return Over("skipped", reason)
     if now.flow_status != "active":
         return Later(_PAUSED_SECONDS, "flow_paused")
+    if claimed.channel != "email":
+        return Send()
+    return _judge_mail(claimed, now, max_lag_seconds)
+
+
+def _judge_mail(claimed: Claimed, now: Circumstances, max_lag_seconds: float) -> Judgement:
     if now.email_version is None:
         is_late = now.waited_seconds > _PATIENCE_SECONDS
         return (
@@ -70,6 +76,8 @@ def _unwanted(claimed: Claimed, now: Circumstances) -> str | None:
         return f"flow_{now.flow_status}"
     if now.contact is None:
         return "contact_not_found"
+    if claimed.channel != "email":
+        return None  # consent is about messages to the contact, not about what others are told
     return may_be_mailed(now.contact[0], operational=claimed.operational)
 
 

@@ -1,4 +1,4 @@
-"""Making one delivery: compose the mail, hand it over, say what came of it."""
+"""Making one delivery that is a mail: compose it, hand it over, say what came of it."""
 
 import asyncio
 from typing import Literal
@@ -12,7 +12,7 @@ from services.step_executor.deliveries.email.email_contents import EmailContents
 from services.step_executor.deliveries.email.links import Links
 from services.step_executor.deliveries.email.mail_request import MailRequest
 from services.step_executor.deliveries.smtp.mail_server import Answer, MailServer
-from services.step_executor.deliveries.smtp.target import Target
+from services.step_executor.deliveries.target import Target
 from services.step_executor.settings import Settings
 from services.step_executor.store.deliveries import Circumstances, Claimed, GivenBack, Job, Result
 from services.step_executor.store.rendered_mail import CannotCompose, RenderedMail
@@ -59,7 +59,7 @@ class MakeDelivery:
         """
         claimed = job.claimed
         try:
-            mail = claimed.rendered or await self._compose(claimed, job.circumstances)
+            mail = await self._mail(claimed, job.circumstances)
         except CannotCompose as error:
             return self._over(claimed, "failed", f"cannot_compose: {error}")
         failpoints.reach("before_send")
@@ -72,6 +72,11 @@ class MakeDelivery:
         if answer.outcome not in ("sent", "withdrawn"):
             _log.warning("delivery.not_sent", outcome=answer.outcome, reason=answer.reason)
         return self._outcome(claimed, mail, answer)
+
+    async def _mail(self, claimed: Claimed, now: Circumstances) -> RenderedMail:
+        if isinstance(claimed.rendered, RenderedMail):
+            return claimed.rendered
+        return await self._compose(claimed, now)
 
     async def _compose(self, claimed: Claimed, now: Circumstances) -> RenderedMail:
         fields, custom_fields = now.contact or ({}, {})
@@ -86,6 +91,8 @@ class MakeDelivery:
             dynamic_context=claimed.dynamic_context,
             operational=claimed.operational,
         )
+        if claimed.email_id is None:
+            raise CannotCompose("email_not_found")
         skeleton = await self._contents.skeleton(claimed.email_id, now.email_version or 0)
         if skeleton.size < _LARGE_BYTES:
             return skeleton.render(request, self._links, claimed.planned_at)

@@ -1,10 +1,18 @@
 """The whole life of a sender: its lease is kept until nothing is in its hands any more."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
-from services.step_executor.deliveries.smtp.mail_server import MailServer
 from services.step_executor.loops.keep_lease import KeepLease
 from services.step_executor.loops.send_deliveries import SendDeliveries
+
+
+class Closing(Protocol):
+    """What holds connections."""
+
+    async def close(self) -> None:
+        """Close them."""
 
 
 class BeASender:
@@ -14,10 +22,12 @@ class BeASender:
     deploy would repeat them.
     """
 
-    def __init__(self, keeping: KeepLease, sending: SendDeliveries, server: MailServer) -> None:
+    def __init__(
+        self, keeping: KeepLease, sending: SendDeliveries, to_close: Sequence[Closing]
+    ) -> None:
         self._keeping = keeping
         self._sending = sending
-        self._server = server
+        self._to_close = to_close
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Go on until told to stop."""
@@ -32,4 +42,5 @@ class BeASender:
             await self._sending.run(stopping)
         finally:
             done.set()
-            await self._server.close()
+            for one in self._to_close:
+                await one.close()

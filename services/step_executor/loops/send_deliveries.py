@@ -2,21 +2,21 @@
 
 Claims and results of many deliveries share a transaction. Composing and handing over happen outside
 of all transactions. What was claimed when its sender died may have arrived or not: it is made again
-under the same Message-ID, and counted.
+under the same Message-ID or Idempotency-Key, and counted. Channels share this loop, and no room: a
+webhook that hangs takes none from mails.
 """
 
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 
 from libs.chassis import failpoints
 from libs.chassis.outages import Backoff, is_outage
 from libs.chassis.telemetry.logs import logger
 from services.step_executor.deliveries.judgement import Later, Over, judge
 from services.step_executor.deliveries.lease import Lease
-from services.step_executor.deliveries.make_delivery import MakeDelivery
-from services.step_executor.deliveries.smtp.target import Target
-from services.step_executor.settings import Settings
+from services.step_executor.loops.outlets import Outlet
 from services.step_executor.store.deliveries import DeliveryKey, GivenBack, Job, Result
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
 from services.step_executor.use_cases.keep_results import KeepResults
@@ -35,17 +35,17 @@ class SendDeliveries:
     def __init__(
         self,
         claims: ClaimDeliveries,
-        make: MakeDelivery,
+        outlets: Sequence[Outlet],
         results: KeepResults,
-        conditions: tuple[Lease, Target],
-        settings: Settings,
+        lease: Lease,
+        marketing_max_lag_seconds: float,
         something_to_do: asyncio.Event | None = None,
     ) -> None:
         self._claims = claims
-        self._make = make
+        self._outlets = {outlet.channel: outlet for outlet in outlets}
         self._results = results
-        self._lease, self._target = conditions
-        self._settings = settings
+        self._lease = lease
+        self._max_lag_seconds = marketing_max_lag_seconds
         self._in_flight: dict[DeliveryKey, asyncio.Task[None]] = {}
         self._suspects: list[Job] = []
         self._alone: DeliveryKey | None = None
@@ -112,27 +112,35 @@ class SendDeliveries:
         A delivery whose former sender died is made alone: one that kills its sender takes no
         others with it. The others wait for it, but not for long: then it is left for later.
         """
-        if not self._target.room(1, len(self._in_flight)):
-            self._let_suspects_go()
+        self._let_blocked_suspects_go()
         if self._suspects or self._alone in self._in_flight:
-            if time.monotonic() < self._patient_until:
+            if self._is_patient():
                 return self._begin_alone()
             self._let_suspects_go(_SUSPECTS_AGAIN_SECONDS)
-        # What was made and is not recorded yet counts too: if we died, it would be made again.
-        busy = len(self._in_flight) + self._results.count
-        room = self._settings.deliveries_at_once - busy
-        room = self._target.room(room, len(self._in_flight))
-        if room <= 0 or self._lease.has_run_out():
+        if self._lease.has_run_out():
             return False
-        jobs = await self._claims.claim(self._lease.token, room)
+        await self._claims.make_due()
+        begun = [await self._claim(outlet) for outlet in self._outlets.values()]
+        return any(begun)
+
+    async def _claim(self, outlet: Outlet) -> bool:
+        # What was made and is not recorded yet counts too: if we died, it would be made again.
+        jobs = await outlet.claim(self._lease.token, self._results.count)
         if jobs:
             failpoints.reach("after_claim")
         for job in jobs:
             self._take(job)
         return bool(jobs)
 
+    def _is_patient(self) -> bool:
+        """Say whether the others still wait; what is over in some seconds is waited for anyway."""
+        if time.monotonic() < self._patient_until:
+            return True
+        brief = sum(one.in_flight for one in self._outlets.values() if one.is_brief)
+        return self._alone not in self._in_flight and 0 < brief == len(self._in_flight)
+
     def _begin_alone(self) -> bool:
-        if self._in_flight:
+        if self._in_flight or not self._suspects:
             return False
         job = self._suspects.pop(0)
         self._alone = job.claimed.key
@@ -148,13 +156,23 @@ class SendDeliveries:
     def _be_patient(self) -> None:
         self._patient_until = time.monotonic() + _PATIENCE_SECONDS
 
+    def _let_blocked_suspects_go(self) -> None:
+        """Give those back whose target is down: they are no different from others there."""
+        waiting: list[Job] = []
+        for job in self._suspects:
+            if self._outlets[job.claimed.channel].is_blocked(job.claimed):
+                self._results.add(job.token, GivenBack(job.claimed.key, 0.0))
+            else:
+                waiting.append(job)
+        self._suspects = waiting
+
     def _let_suspects_go(self, wait_seconds: float = 0.0) -> None:
         for job in self._suspects:
             self._results.add(job.token, GivenBack(job.claimed.key, wait_seconds))
         self._suspects.clear()
 
     def _take(self, job: Job) -> None:
-        claimed, limit = job.claimed, self._settings.marketing_max_lag_seconds
+        claimed, limit = job.claimed, self._max_lag_seconds
         match judge(claimed, job.circumstances, max_lag_seconds=limit):
             case Over(outcome, reason):
                 result = Result(claimed.key, claimed.partition, outcome, reason)
@@ -168,6 +186,7 @@ class SendDeliveries:
                 self._begin(job)
 
     def _begin(self, job: Job) -> None:
+        self._outlets[job.claimed.channel].began(job.claimed)
         self._in_flight[job.claimed.key] = asyncio.create_task(self._deliver(job))
 
     async def _deliver(self, job: Job) -> None:
@@ -176,12 +195,13 @@ class SendDeliveries:
             self._results.add(job.token, await self._attempt(job))
         finally:
             del self._in_flight[job.claimed.key]
+            self._outlets[job.claimed.channel].ended(job.claimed)
             self._something_to_do.set()
 
     async def _attempt(self, job: Job) -> Result | GivenBack:
         key = job.claimed.key
         try:
-            return await self._make.make(job)
+            return await self._outlets[job.claimed.channel].make(job)
         except BaseException as error:
             if _ends_the_process(error):
                 raise

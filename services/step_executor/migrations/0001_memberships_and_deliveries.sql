@@ -59,6 +59,13 @@ CREATE TABLE membership (
 ) WITH (fillfactor = 80);
 CREATE INDEX memberships_of_flow ON membership (flow_id, partition, membership_id);
 
+-- What the form said by which a contact entered: written once, so that moving on stays narrow, and
+-- erased when the run ends.
+CREATE TABLE membership_entry (
+    membership_id uuid PRIMARY KEY,
+    entry jsonb NOT NULL
+);
+
 -- Memberships that have ended, kept for a time that is a setting. `archived_at` is real time, also
 -- where the clock runs fast, and decides which time partition a row is in and when it goes.
 CREATE TABLE ended_membership (
@@ -98,7 +105,10 @@ CREATE TABLE delivery (
     contact_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     step_id text NOT NULL,
-    email_id uuid NOT NULL,
+    -- A mail goes to our one mail server; a webhook to the host and port that `target` names.
+    channel text NOT NULL DEFAULT 'email' CHECK (channel IN ('email', 'webhook')),
+    target text NOT NULL DEFAULT '',
+    email_id uuid,
     operational boolean NOT NULL,
     dynamic_context jsonb NOT NULL,
     status text NOT NULL DEFAULT 'pending'
@@ -112,11 +122,13 @@ CREATE TABLE delivery (
     claimed_at timestamptz,
     outcome text CHECK (outcome IN ('sent', 'skipped', 'failed')),
     reason text,
-    -- The mail as it was handed over, kept only where it must be handed over again.
+    -- The mail or payload as it was handed over, kept only where it must be handed over again.
     sender text,
     recipient text,
     message bytea,
     PRIMARY KEY (membership_id, hop),
+    CONSTRAINT mails_have_content_and_webhooks_a_target CHECK (
+        CASE channel WHEN 'email' THEN email_id IS NOT NULL ELSE target <> '' END),
     CONSTRAINT claims_name_a_lease CHECK ((status = 'claimed') = (claim IS NOT NULL)),
     CONSTRAINT settled_deliveries_have_an_outcome CHECK ((status = 'settled') = (outcome IS NOT NULL))
 ) WITH (
@@ -125,9 +137,11 @@ CREATE TABLE delivery (
     autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_cost_delay = 0
 );
--- Served by workspace in turn, so that nobody's million mails delay another's ten. Only what may be
+-- Served by workspace in turn, so that nobody's million mails delay another's ten; webhooks within
+-- it by target, so that those to one that is down are passed by in one step. Only what may be
 -- claimed now is in it: what waits for its next attempt would be passed by again and again.
-CREATE INDEX pending_delivery ON delivery (workspace_id, next_attempt_at) WHERE status = 'pending';
+CREATE INDEX pending_delivery ON delivery (channel, workspace_id, target, next_attempt_at)
+ WHERE status = 'pending';
 CREATE INDEX later_delivery ON delivery (next_attempt_at) WHERE status = 'later';
 CREATE INDEX claimed_delivery ON delivery (claim) WHERE status = 'claimed';
 CREATE INDEX settled_delivery ON delivery (partition, next_attempt_at) WHERE status = 'settled';
@@ -141,7 +155,8 @@ CREATE TABLE ended_delivery (
     contact_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     step_id text NOT NULL,
-    email_id uuid NOT NULL,
+    channel text NOT NULL DEFAULT 'email',
+    email_id uuid,
     outcome text NOT NULL,
     reason text,
     attempt int NOT NULL,

@@ -58,6 +58,13 @@ async def applied_versions(tx: Reads, flow_ids: Iterable[UUID]) -> dict[UUID, in
     return {row["flow_id"]: row["applied_version"] async for row in rows}
 
 
+async def flow(tx: Reads, flow_id: UUID) -> Flow | None:
+    """Give the newest definition of a flow, if it is known."""
+    async for row in queries.flows(tx, flow_ids=[flow_id]):
+        return Flow.model_validate(row["definition"])
+    return None
+
+
 async def put_emails(tx: Transaction, emails: Sequence[EmailContent]) -> None:
     """Take mails in."""
     newest = {email.email_id: email for email in sorted(emails, key=lambda email: email.version)}

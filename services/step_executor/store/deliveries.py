@@ -1,7 +1,7 @@
 """The queue of deliveries: planned by walks, claimed and settled by senders, taken by owners."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -11,8 +11,10 @@ from libs.chassis.postgres.pool import Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
 from libs.domain.contact import Scalar
 from libs.domain.membership import Membership
-from libs.domain.step_result import DeliverEmail
+from libs.domain.step_result import DeliverEmail, DeliveryEffect
+from libs.domain.walk_events import Channel
 from services.step_executor.store.rendered_mail import RenderedMail
+from services.step_executor.store.rendered_webhook import RenderedWebhook
 
 queries = queries_beside(__file__)
 
@@ -35,7 +37,17 @@ class Planned:
 
     membership: Membership
     partition: int
-    effect: DeliverEmail
+    effect: DeliveryEffect
+
+
+class Lane(NamedTuple):
+    """Deliveries that wait one behind the other: of a workspace, to a target."""
+
+    workspace_id: UUID
+    target: str = ""
+
+
+Rendered = RenderedMail | RenderedWebhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,9 @@ class Claimed:
         attempt: The number of this attempt, from 1.
         takeovers: How many senders have died while they were at it.
         ambiguous: How many attempts may or may not have reached the recipient.
-        rendered: The mail as it was handed over before, if it may have arrived.
+        rendered: What was handed over before, if it may have arrived.
+        email_id: What is sent, if it is a mail.
+        target: The host and port it goes to, if it is a webhook.
     """
 
     key: DeliveryKey
@@ -55,14 +69,21 @@ class Claimed:
     contact_id: UUID
     flow_id: UUID
     step_id: str
-    email_id: UUID
+    email_id: UUID | None
     operational: bool
     dynamic_context: dict[str, Scalar]
     planned_at: datetime
     attempt: int
     takeovers: int
     ambiguous: int
-    rendered: RenderedMail | None
+    rendered: Rendered | None
+    channel: Channel = "email"
+    target: str = ""
+
+    @property
+    def lane(self) -> Lane:
+        """Where it waited."""
+        return Lane(self.workspace_id, self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,8 @@ class Circumstances:
         email_version: The newest approved version of the mail; None if there is none.
         lag_seconds: How far its partition is behind; None if nobody has said so lately.
         waited_seconds: How long ago it was planned.
+        flow_version: The newest version of its flow.
+        entry: What the form said by which the contact entered, if one did.
     """
 
     wanted: bool
@@ -84,6 +107,8 @@ class Circumstances:
     email_version: int | None
     lag_seconds: float | None
     waited_seconds: float = 0.0
+    flow_version: int | None = None
+    entry: Mapping[str, Any] | None = None
 
 
 class Job(NamedTuple):
@@ -119,7 +144,7 @@ class GivenBack:
     wait_seconds: float
     attempted: bool = False
     ambiguous: bool = False
-    rendered: RenderedMail | None = None
+    rendered: Rendered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +158,7 @@ class Finished:
     partition: int
     outcome: Outcome
     reason: str | None
+    channel: Channel = "email"
 
 
 async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
@@ -149,8 +175,7 @@ async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
         contacts=[one.contact_id for one in memberships],
         flows=[one.flow_id for one in memberships],
         steps=[one.effect.step_id for one in planned],
-        emails=[one.effect.email_id for one in planned],
-        operationals=[one.effect.operational for one in planned],
+        **_what_is_asked_for([one.effect for one in planned]),
         dynamic_contexts=[one.dynamic_context for one in memberships],
     )
 
@@ -180,18 +205,33 @@ async def make_due(tx: Transaction, at_most: int) -> int:
     return made
 
 
-async def waiting_workspaces(tx: Reads, after: UUID, at_most: int) -> list[UUID]:
-    """Name some workspaces with deliveries to be made, in order of their ids."""
-    rows = queries.waiting_workspaces(tx, after=after, at_most=at_most)
+async def waiting_workspaces(
+    tx: Reads, after: UUID, at_most: int, channel: Channel = "email"
+) -> list[UUID]:
+    """Name some workspaces with deliveries of a channel to be made, in order of their ids."""
+    rows = queries.waiting_workspaces(tx, channel=channel, after=after, at_most=at_most)
     return [row["workspace_id"] async for row in rows]
 
 
-async def claim(
-    tx: Transaction, lease: UUID, workspaces: Sequence[UUID], share: int
-) -> list[Claimed]:
-    """Claim deliveries, at most `share` of each workspace; nothing if the lease is gone."""
+async def waiting_targets(tx: Reads, after: Sequence[Lane], at_most: int) -> list[Lane]:
+    """Name some lanes of webhooks to be made: for each workspace those after the one given."""
+    rows = queries.waiting_targets(tx, **_lanes(after, "afters"), at_most=at_most)
+    return [Lane(row["workspace_id"], row["target"]) async for row in rows]
+
+
+async def give_up(tx: Transaction, lanes: Sequence[Lane], seconds: float, at_most: int) -> int:
+    """Fail webhooks that could have been made for so many seconds; give how many."""
     await queries.read_in_order(tx)
-    rows = queries.claim(tx, lease=lease, workspaces=workspaces, share=share)
+    failed: int = await queries.give_up(tx, **_lanes(lanes), seconds=seconds, at_most=at_most)
+    return failed
+
+
+async def claim(
+    tx: Transaction, lease: UUID, lanes: Sequence[Lane], share: int, channel: Channel = "email"
+) -> list[Claimed]:
+    """Claim deliveries, at most `share` of each lane; nothing if the lease is gone."""
+    await queries.read_in_order(tx)
+    rows = queries.claim(tx, lease=lease, channel=channel, **_lanes(lanes), share=share)
     return [_claimed(row) async for row in rows]
 
 
@@ -208,6 +248,8 @@ async def circumstances(tx: Reads, claimed: Sequence[Claimed]) -> dict[DeliveryK
             email_version=row["email_version"],
             lag_seconds=row["lag_seconds"],
             waited_seconds=row["waited_seconds"],
+            flow_version=row["flow_version"],
+            entry=row["entry"],
         )
         async for row in rows
     }
@@ -229,9 +271,7 @@ async def give_back(tx: Transaction, lease: UUID, given: Sequence[GivenBack]) ->
         waits=[one.wait_seconds for one in given],
         unattempted=[int(not one.attempted) for one in given],
         ambiguous=[int(one.ambiguous) for one in given],
-        senders=[one.rendered.sender if one.rendered else None for one in given],
-        recipients=[one.rendered.recipient if one.rendered else None for one in given],
-        messages=[one.rendered.message if one.rendered else None for one in given],
+        **_kept([one.rendered for one in given]),
         **_keys([one.key for one in given]),
     )
 
@@ -281,6 +321,33 @@ async def put_aside(tx: Transaction, finished: Sequence[Finished], seconds: floa
         await queries.put_aside(tx, seconds=seconds, **_results(finished))
 
 
+def _lanes(lanes: Sequence[Lane], targets: str = "targets") -> dict[str, list[Any]]:
+    return {"workspaces": [one.workspace_id for one in lanes],
+            targets: [one.target for one in lanes]}  # fmt: skip
+
+
+def _what_is_asked_for(effects: Sequence[DeliveryEffect]) -> dict[str, list[Any]]:
+    mails = [one if isinstance(one, DeliverEmail) else None for one in effects]
+    return {
+        "channels": ["email" if mail else "webhook" for mail in mails],
+        "targets": ["" if isinstance(one, DeliverEmail) else one.target for one in effects],
+        "emails": [mail and mail.email_id for mail in mails],
+        "operationals": [mail is not None and mail.operational for mail in mails],
+    }
+
+
+def _kept(rendered: Sequence[Rendered | None]) -> dict[str, list[Any]]:
+    mails = [one if isinstance(one, RenderedMail) else None for one in rendered]
+    return {
+        "senders": [mail and mail.sender for mail in mails],
+        "recipients": [mail and mail.recipient for mail in mails],
+        "messages": [
+            one.payload if isinstance(one, RenderedWebhook) else one and one.message
+            for one in rendered
+        ],
+    }
+
+
 def _keys(keys: Sequence[DeliveryKey]) -> dict[str, list[Any]]:
     return {"ids": [key.membership_id for key in keys], "hops": [key.hop for key in keys]}
 
@@ -310,7 +377,6 @@ def _code(reason: str | None) -> str | None:
 
 
 def _claimed(row: Any) -> Claimed:
-    message = row["message"]
     return Claimed(
         key=DeliveryKey(row["membership_id"], row["hop"]),
         partition=row["partition"],
@@ -325,8 +391,19 @@ def _claimed(row: Any) -> Claimed:
         attempt=row["attempt"],
         takeovers=row["takeovers"],
         ambiguous=row["ambiguous"],
-        rendered=RenderedMail(row["sender"], row["recipient"], message) if message else None,
+        rendered=_rendered(row),
+        channel=row["channel"],
+        target=row["target"],
     )
+
+
+def _rendered(row: Any) -> Rendered | None:
+    message = row["message"]
+    if not message:
+        return None
+    if row["channel"] == "webhook":
+        return RenderedWebhook(message)
+    return RenderedMail(row["sender"], row["recipient"], message)
 
 
 def _finished(row: Any) -> Finished:
@@ -338,4 +415,5 @@ def _finished(row: Any) -> Finished:
         partition=row["partition"],
         outcome=row["outcome"],
         reason=row["reason"],
+        channel=row["channel"],
     )

@@ -1,13 +1,13 @@
--- name: plan(ids, hops, partitions, workspaces, contacts, flows, steps, emails, operationals, dynamic_contexts)!
+-- name: plan(ids, hops, partitions, workspaces, contacts, flows, steps, channels, targets, emails, operationals, dynamic_contexts)!
 -- New deliveries, to be claimed by a sender. One that is known already stays as it is.
 INSERT INTO delivery (
-       membership_id, hop, partition, workspace_id, contact_id, flow_id, step_id, email_id,
-       operational, dynamic_context)
+       membership_id, hop, partition, workspace_id, contact_id, flow_id, step_id, channel, target,
+       email_id, operational, dynamic_context)
 SELECT *
   FROM unnest(
        :ids::uuid[], :hops::int[], :partitions::int[], :workspaces::uuid[], :contacts::uuid[],
-       :flows::uuid[], :steps::text[], :emails::uuid[], :operationals::boolean[],
-       :dynamic_contexts::jsonb[])
+       :flows::uuid[], :steps::text[], :channels::text[], :targets::text[], :emails::uuid[],
+       :operationals::boolean[], :dynamic_contexts::jsonb[])
     ON CONFLICT DO NOTHING;
 
 -- name: withdraw(ids, hops)!
@@ -75,13 +75,13 @@ WITH due AS (
 )
 SELECT count(*) FROM made;
 
--- name: waiting_workspaces(after, at_most)
--- Some workspaces with deliveries that may be claimed, in order of their ids, from one place in the
--- index to the next: the cost is the number of workspaces given, not of deliveries.
+-- name: waiting_workspaces(channel, after, at_most)
+-- Some workspaces with deliveries of a channel that may be claimed, in order of their ids, from one
+-- place in the index to the next: the cost is the number of workspaces given, not of deliveries.
 WITH RECURSIVE waiting AS (
     (SELECT workspace_id, 1 AS number
        FROM delivery
-      WHERE status = 'pending' AND workspace_id > :after
+      WHERE status = 'pending' AND channel = :channel AND workspace_id > :after
       ORDER BY workspace_id
       LIMIT 1)
     UNION ALL
@@ -90,6 +90,7 @@ WITH RECURSIVE waiting AS (
            LATERAL (SELECT delivery.workspace_id
                       FROM delivery
                      WHERE delivery.status = 'pending'
+                       AND delivery.channel = :channel
                        AND delivery.workspace_id > waiting.workspace_id
                      ORDER BY delivery.workspace_id
                      LIMIT 1) AS following
@@ -97,19 +98,77 @@ WITH RECURSIVE waiting AS (
 )
 SELECT workspace_id FROM waiting;
 
--- name: claim(lease, workspaces, share)
--- Claim deliveries, at most so many of each of these workspaces, under a lease that nobody has taken
--- away. The lock lets heartbeats pass; whoever takes the lease away waits for it.
+-- name: waiting_targets(workspaces, afters, at_most)
+-- Some targets of each of these workspaces with webhooks that may be claimed, in their order, after
+-- one of them: again the cost is the number of targets given.
+WITH RECURSIVE waiting AS (
+    SELECT asked.workspace_id, following.target, 1 AS number
+      FROM unnest(:workspaces::uuid[], :afters::text[]) AS asked (workspace_id, after),
+           LATERAL (SELECT delivery.target
+                      FROM delivery
+                     WHERE delivery.status = 'pending'
+                       AND delivery.channel = 'webhook'
+                       AND delivery.workspace_id = asked.workspace_id
+                       AND delivery.target > asked.after
+                     ORDER BY delivery.target
+                     LIMIT 1) AS following
+    UNION ALL
+    SELECT waiting.workspace_id, following.target, waiting.number + 1
+      FROM waiting,
+           LATERAL (SELECT delivery.target
+                      FROM delivery
+                     WHERE delivery.status = 'pending'
+                       AND delivery.channel = 'webhook'
+                       AND delivery.workspace_id = waiting.workspace_id
+                       AND delivery.target > waiting.target
+                     ORDER BY delivery.target
+                     LIMIT 1) AS following
+     WHERE waiting.number < :at_most::int
+)
+SELECT workspace_id, target FROM waiting;
+
+-- name: give_up(workspaces, targets, seconds, at_most)$
+-- Webhooks to targets that are down, which could have been made for so long: they fail, some at a
+-- time, so that nobody stands before a dead host for ever. Say how many.
+WITH overdue AS (
+    SELECT due.membership_id, due.hop
+      FROM unnest(:workspaces::uuid[], :targets::text[]) AS down (workspace_id, target),
+           LATERAL (SELECT delivery.membership_id, delivery.hop
+                      FROM delivery
+                     WHERE delivery.status = 'pending'
+                       AND delivery.channel = 'webhook'
+                       AND delivery.workspace_id = down.workspace_id
+                       AND delivery.target = down.target
+                       AND delivery.next_attempt_at < now() - make_interval(secs => :seconds::float8)
+                     ORDER BY delivery.next_attempt_at
+                     LIMIT :at_most::int
+                       FOR UPDATE SKIP LOCKED) AS due
+), failed AS (
+    UPDATE delivery
+       SET status = 'settled', outcome = 'failed', reason = 'unreachable', message = NULL,
+           claimed_at = now(), next_attempt_at = now()
+      FROM overdue
+     WHERE delivery.membership_id = overdue.membership_id AND delivery.hop = overdue.hop
+    RETURNING 1
+)
+SELECT count(*) FROM failed;
+
+-- name: claim(lease, channel, workspaces, targets, share)
+-- Claim deliveries of a channel, at most so many of each of these workspaces and targets, under a
+-- lease that nobody has taken away. The lock lets heartbeats pass; whoever takes the lease away
+-- waits for it.
 WITH mine AS (
     SELECT lease FROM sender WHERE lease = :lease FOR KEY SHARE
 ), picked AS (
     SELECT due.membership_id, due.hop, mine.lease
       FROM mine,
-           unnest(:workspaces::uuid[]) AS waiting (workspace_id),
+           unnest(:workspaces::uuid[], :targets::text[]) AS waiting (workspace_id, target),
            LATERAL (SELECT delivery.membership_id, delivery.hop
                       FROM delivery
                      WHERE delivery.status = 'pending'
+                       AND delivery.channel = :channel
                        AND delivery.workspace_id = waiting.workspace_id
+                       AND delivery.target = waiting.target
                      ORDER BY delivery.next_attempt_at
                      LIMIT :share::int
                        FOR UPDATE SKIP LOCKED) AS due
@@ -122,15 +181,17 @@ RETURNING delivery.*;
 
 -- name: circumstances(ids, hops)
 -- What must be known of claimed deliveries to judge them: does the membership still stand there, is
--- its contact known, in which state is its flow, how far is its partition behind.
+-- its contact known, in which state is its flow, how far is its partition behind; and what a webhook
+-- tells of how the run began.
 SELECT delivery.membership_id, delivery.hop,
        membership.membership_id IS NOT NULL AS wanted,
        contact.fields, contact.custom_fields,
        contact.contact_id IS NOT NULL AND contact.deleted_at IS NULL AS contact_known,
-       flow_definition.status AS flow_status,
+       flow_definition.status AS flow_status, flow_definition.version AS flow_version,
        email_definition.version AS email_version,
        CASE WHEN lag.measured_at > now() - interval '30 seconds' THEN lag.seconds END AS lag_seconds,
-       extract(epoch FROM now() - delivery.planned_at)::float8 AS waited_seconds
+       extract(epoch FROM now() - delivery.planned_at)::float8 AS waited_seconds,
+       membership_entry.entry
   FROM unnest(:ids::uuid[], :hops::int[]) AS mine (membership_id, hop)
   JOIN delivery USING (membership_id, hop)
   LEFT JOIN membership
@@ -141,7 +202,9 @@ SELECT delivery.membership_id, delivery.hop,
     ON contact.workspace_id = delivery.workspace_id AND contact.contact_id = delivery.contact_id
   LEFT JOIN flow_definition ON flow_definition.flow_id = delivery.flow_id
   LEFT JOIN email_definition ON email_definition.email_id = delivery.email_id
-  LEFT JOIN partition_lag AS lag ON lag.partition = delivery.partition;
+  LEFT JOIN partition_lag AS lag ON lag.partition = delivery.partition
+  LEFT JOIN membership_entry
+    ON membership_entry.membership_id = delivery.membership_id AND delivery.channel = 'webhook';
 
 -- name: still_mine(lease, ids, hops)
 -- Which of these deliveries are still claimed under this lease, for a membership that still stands
@@ -239,7 +302,7 @@ UPDATE delivery
 -- Results of this very process, which owns the partition: those that count, by the same conditions
 -- as in `settle`. The rows stay locked until they are archived or put aside.
 SELECT delivery.membership_id, delivery.hop, delivery.workspace_id, delivery.contact_id,
-       delivery.flow_id, delivery.partition, ended.outcome, ended.reason
+       delivery.flow_id, delivery.partition, delivery.channel, ended.outcome, ended.reason
   FROM unnest(:ids::uuid[], :hops::int[], :outcomes::text[], :reasons::text[])
        AS ended (membership_id, hop, outcome, reason)
   JOIN delivery USING (membership_id, hop)
@@ -256,7 +319,7 @@ SELECT EXISTS (
 
 -- name: settled(partitions, at_most)
 -- Some results that senders left for the owner of these partitions.
-SELECT membership_id, hop, workspace_id, contact_id, flow_id, partition, outcome, reason
+SELECT membership_id, hop, workspace_id, contact_id, flow_id, partition, channel, outcome, reason
   FROM delivery
  WHERE status = 'settled' AND partition = ANY (:partitions::int[]) AND next_attempt_at <= now()
  ORDER BY partition, next_attempt_at
@@ -271,15 +334,15 @@ WITH done AS (
            AS ended (membership_id, hop, outcome, reason)
      WHERE delivery.membership_id = ended.membership_id AND delivery.hop = ended.hop
     RETURNING delivery.membership_id, delivery.hop, delivery.workspace_id, delivery.contact_id,
-              delivery.flow_id, delivery.step_id, delivery.email_id, delivery.attempt,
-              delivery.takeovers, delivery.ambiguous,
+              delivery.flow_id, delivery.step_id, delivery.channel, delivery.email_id,
+              delivery.attempt, delivery.takeovers, delivery.ambiguous,
               delivery.planned_at, ended.outcome, ended.reason
 )
 INSERT INTO ended_delivery (
-       membership_id, hop, workspace_id, contact_id, flow_id, step_id, email_id, outcome, reason,
-       attempt, takeovers, ambiguous, planned_at)
-SELECT membership_id, hop, workspace_id, contact_id, flow_id, step_id, email_id, outcome, reason,
-       attempt, takeovers, ambiguous, planned_at
+       membership_id, hop, workspace_id, contact_id, flow_id, step_id, channel, email_id, outcome,
+       reason, attempt, takeovers, ambiguous, planned_at)
+SELECT membership_id, hop, workspace_id, contact_id, flow_id, step_id, channel, email_id, outcome,
+       reason, attempt, takeovers, ambiguous, planned_at
   FROM done;
 
 -- name: put_aside(ids, hops, outcomes, reasons, seconds)!

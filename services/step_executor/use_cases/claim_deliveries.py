@@ -7,26 +7,26 @@ from uuid import UUID
 
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from services.step_executor.store import deliveries
-from services.step_executor.store.deliveries import Claimed, DeliveryKey, Job
+from services.step_executor.store.deliveries import Claimed, DeliveryKey, Job, Lane
+from services.step_executor.use_cases.workspaces_in_turn import WorkspacesInTurn
 
 _WORKSPACES_AT_ONCE = 16
-_BEFORE_ALL = UUID(int=0)
 _DUE_AT_ONCE = 1000
 _DUE_SECONDS = 0.25
 
 
 class ClaimDeliveries:
-    """Claims for one sender. Workspaces take turns, in the order of their ids, round and round."""
+    """Claims mails for one sender, and looks after what all channels share."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._after = _BEFORE_ALL
+        self._turns = WorkspacesInTurn(pool, "email")
         self._look_for_due_at = 0.0
 
     async def claim(self, token: UUID, at_most: int) -> list[Job]:
         """Claim what is due under a lease; nothing if the lease was taken away."""
-        await self._make_due()
-        workspaces = await self._next_workspaces(min(at_most, _WORKSPACES_AT_ONCE))
+        await self.make_due()
+        workspaces = await self._turns.next(min(at_most, _WORKSPACES_AT_ONCE))
         if not workspaces:
             return []
         async with transaction(self._pool) as tx:
@@ -39,7 +39,7 @@ class ClaimDeliveries:
         async with transaction(self._pool) as tx:
             return await deliveries.give_back_others(tx, token, known)
 
-    async def _make_due(self) -> None:
+    async def make_due(self) -> None:
         """Let what was to be tried again by now be claimed with the rest."""
         if time.monotonic() < self._look_for_due_at:
             return
@@ -48,24 +48,16 @@ class ClaimDeliveries:
         if made < _DUE_AT_ONCE:
             self._look_for_due_at = time.monotonic() + _DUE_SECONDS
 
-    async def _next_workspaces(self, at_most: int) -> list[UUID]:
-        found = await deliveries.waiting_workspaces(self._pool, self._after, at_most)
-        if len(found) < at_most and self._after != _BEFORE_ALL:
-            first = await deliveries.waiting_workspaces(self._pool, _BEFORE_ALL, at_most)
-            found += [one for one in first if one <= self._after][: at_most - len(found)]
-        self._after = found[-1] if found else _BEFORE_ALL
-        return found
-
 
 async def _claim_shares(
     tx: Transaction, token: UUID, workspaces: Sequence[UUID], at_most: int
 ) -> list[Claimed]:
     """Give each workspace its share; what some leave goes to those who have more."""
     share = at_most // len(workspaces)
-    claimed = await deliveries.claim(tx, token, workspaces, share)
+    claimed = await deliveries.claim(tx, token, [Lane(one) for one in workspaces], share)
     left = at_most - len(claimed)
     taken = Counter(one.workspace_id for one in claimed)
-    hungry = [workspace for workspace, count in taken.items() if count == share]
+    hungry = [Lane(workspace) for workspace, count in taken.items() if count == share]
     if left and len(hungry) < len(workspaces) and hungry:
         claimed += await deliveries.claim(tx, token, hungry[:left], max(1, left // len(hungry)))
     return claimed

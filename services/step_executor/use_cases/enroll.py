@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.contracts.command_replies import CommandDone
+from libs.contracts.contact_events import FormSubmitted, Submission
 from libs.contracts.membership_events import EnrollmentRefused
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import DueDate, Enroll, FlowStart, Observe, Remove
@@ -29,6 +30,7 @@ class EnrollRequest:
         min_flow_version: The definition that said so.
         depth: How many flows, one causing the next, led to it.
         due_date: The date that has come, if that is why.
+        entry: What the form said that caused it, if one did.
     """
 
     flow_id: UUID
@@ -39,6 +41,7 @@ class EnrollRequest:
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
     depth: int = 0
     due_date: DueDate | None = None
+    entry: Submission | None = None
 
     @classmethod
     def of_start(cls, observe: Observe, start: FlowStart) -> "EnrollRequest":
@@ -51,6 +54,7 @@ class EnrollRequest:
             f"{event.source}#{event.id}",
             start.trigger_type,
             depth=event.millracedepth,
+            entry=event.data if isinstance(event, FormSubmitted) else None,
         )
 
     @classmethod
@@ -65,6 +69,7 @@ class EnrollRequest:
             command.dynamic_context,
             command.depth,
             command.due_date,
+            command.entry,
         )
 
     @property
@@ -86,6 +91,7 @@ class EnrollRequest:
             dynamic_context=dict(self.dynamic_context),
             depth=self.depth,
             due_date=self.due_date,
+            entry=self.entry,
         )
 
 
@@ -161,6 +167,8 @@ def _enroll(
         return Refused(moved)
     result = unit.walk(flow, _new(unit, request, membership_id), ENTERED)
     unit.apply(partition, result)
+    if request.entry is not None:
+        unit.keep_entry(membership_id, request.entry.model_dump(mode="json"))
     return result.membership
 
 

@@ -33,7 +33,9 @@ def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
     Raises:
         NotYet: If the definition of its flow has not arrived here.
     """
-    event = DeliveryFinished(outcome=finished.outcome, reason=finished.reason)
+    event = DeliveryFinished(
+        outcome=finished.outcome, channel=finished.channel, reason=finished.reason
+    )
     _wake(unit, finished.partition, finished.key, ("delivery", event))
 
 

@@ -5,7 +5,7 @@ left. Messages are collected in the order they were caused.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,13 @@ from libs.domain.step_result import TellOwner
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import WalkResult, walk
 from libs.domain.walk_events import WalkEvent
-from services.step_executor.store import contacts, deliveries, ended_memberships, memberships
+from services.step_executor.store import (
+    contacts,
+    deliveries,
+    ended_memberships,
+    entries,
+    memberships,
+)
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
 from services.step_executor.use_cases.messages import messages_of
@@ -58,6 +64,7 @@ class UnitOfWork:
     _planned: list[Planned] = field(default_factory=list)
     _held: set[DeliveryKey] = field(default_factory=set)
     _released: set[DeliveryKey] = field(default_factory=set)
+    _entries: dict[UUID, Mapping[str, Any]] = field(default_factory=dict)
     _live: defaultdict[ContactKey, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -136,6 +143,10 @@ class UnitOfWork:
         ]
         self.enqueue(partition, *messages)
 
+    def keep_entry(self, membership_id: UUID, entry: Mapping[str, Any]) -> None:
+        """Keep what a form said by which a membership began, as long as it lives."""
+        self._entries[membership_id] = entry
+
     @property
     def plans_deliveries(self) -> bool:
         """Whether a walk has asked for one."""
@@ -170,6 +181,9 @@ class UnitOfWork:
         await memberships.enter(tx, self._with_partition(one for one in new if one.is_live))
         ended = [*self._ending(old), *(one for one in new if not one.is_live)]
         await ended_memberships.add(tx, self._with_partition(ended))
+        living = self._entries.keys() - {one.membership_id for one in ended}
+        await entries.keep(tx, {one: self._entries[one] for one in living})
+        await entries.erase(tx, [one.membership_id for one in self._ending(old)])
         await ended_memberships.note(tx, [one for one in old if self._had_ended(one)])
         # Last: what has just been written of those who are gone is erased as well.
         await ended_memberships.forget_contacts(tx, self._gone)

@@ -37,3 +37,4 @@ async def a_sender(executor: Executor, mail_server: SmtpServerFake) -> AsyncIter
     yield make
     for sender in made:
         await sender.server.close()
+        await sender.caller.close()

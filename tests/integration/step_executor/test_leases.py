@@ -8,7 +8,7 @@ import pytest
 from libs.chassis.postgres.pool import transaction
 from services.step_executor.loops.keep_lease import TAKEOVERS_AT_MOST
 from services.step_executor.store import deliveries, senders
-from services.step_executor.store.deliveries import GivenBack, Result
+from services.step_executor.store.deliveries import GivenBack, Lane, Result
 from tests.integration.step_executor.conftest import SenderMaker
 from tests.support.executor import Executor
 from tests.support.sending import LEASE_SECONDS, OwnerFake, Sender, running
@@ -309,8 +309,8 @@ async def test_r7_taking_over_waits_for_a_claim_and_sees_it(
             return await senders.take_over(tx, first.lease.token, beats.beats, TAKEOVERS_AT_MOST)
 
     async with transaction(executor.pool) as tx:
-        workspaces = await deliveries.waiting_workspaces(tx, UUID(int=0), 1)
-        assert len(await deliveries.claim(tx, first.lease.token, workspaces, 1)) == 1
+        (waiting,) = await deliveries.waiting_workspaces(tx, UUID(int=0), 1)
+        assert len(await deliveries.claim(tx, first.lease.token, [Lane(waiting)], 1)) == 1
         taking = asyncio.create_task(take_over())
         await eventually(lambda: _somebody_waits(executor), "taking over to wait")
     assert await taking == (1, 0)
@@ -374,8 +374,8 @@ async def test_r7_a_claim_lets_heartbeats_pass(executor: Executor, a_sender: Sen
     sender = a_sender()
     await sender.keeping.beat()
     async with transaction(executor.pool) as tx:
-        workspaces = await deliveries.waiting_workspaces(tx, UUID(int=0), 1)
-        await deliveries.claim(tx, sender.lease.token, workspaces, 1)
+        (waiting,) = await deliveries.waiting_workspaces(tx, UUID(int=0), 1)
+        await deliveries.claim(tx, sender.lease.token, [Lane(waiting)], 1)
         await asyncio.wait_for(sender.keeping.beat(), 5)
 
 

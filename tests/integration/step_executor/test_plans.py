@@ -66,7 +66,7 @@ async def test_no_queue_is_sorted_for_the_sake_of_its_head(executor: Executor) -
     named = dict(statements(deliveries))
     async with executor.pool.acquire() as connection, connection.transaction():
         await deliveries.queries.read_in_order(connection)
-        for name in ("claim", "make_due", "settled"):
+        for name in ("claim", "make_due", "settled", "give_up", "waiting_targets"):
             plan = await plan_of(connection, named[name])
             assert "Sort" not in plan.replace("Sort Key", ""), plan
             assert "Bitmap" not in plan, plan

@@ -19,6 +19,7 @@ from services.step_executor.deliveries.make_delivery import AMBIGUOUS
 from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.store import definitions, deliveries, partition_lag
 from services.step_executor.store.deliveries import DeliveryKey, GivenBack, Job, Result
+from services.step_executor.store.rendered_mail import RenderedMail
 from services.step_executor.use_cases import unit_of_work
 from services.step_executor.use_cases.record_results import PUT_ASIDE
 from tests.integration.step_executor.conftest import SenderMaker
@@ -622,7 +623,7 @@ async def test_what_may_have_arrived_is_handed_over_again_with_the_same_bytes(
     mail_server.answer("MESSAGE", DROP)
     first = await sender.send_one()
     assert isinstance(first, GivenBack)
-    assert first.rendered is not None
+    assert isinstance(first.rendered, RenderedMail)
     await update_contact(executor, firstName="Somebody Else")
     for trouble in (("CONNECT", "554 go away"), ("RCPT", "451 4.7.1 greylisted")):
         mail_server.answer(*trouble)

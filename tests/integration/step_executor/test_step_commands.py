@@ -21,7 +21,7 @@ from libs.contracts.timer_commands import SetTimer
 from libs.domain.walk import walk
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.store import deliveries, senders
-from services.step_executor.store.deliveries import DeliveryKey, Outcome, Result
+from services.step_executor.store.deliveries import DeliveryKey, Lane, Outcome, Result
 from services.step_executor.use_cases import unit_of_work
 from services.step_executor.use_cases.observe import NotSupported
 from tests.support.builders import CONTACT, FLOW, NOW, WELCOME, WORKSPACE, a_flow
@@ -43,7 +43,7 @@ async def finish(executor: Executor, key: DeliveryKey, outcome: Outcome = "sent"
     """Let a sender of this process make a delivery."""
     async with transaction(executor.pool) as tx:
         await tx.execute("INSERT INTO sender VALUES ($1, 8) ON CONFLICT DO NOTHING", LEASE)
-        await deliveries.claim(tx, LEASE, [WORKSPACE], 100)
+        await deliveries.claim(tx, LEASE, [Lane(WORKSPACE)], 100)
         outgoing = await executor.recording.of_this_process(tx, LEASE, [Result(key, 0, outcome)])
     return [one.message for one in outgoing]
 

@@ -1,6 +1,6 @@
 """Whether the mail server can be reached, and who may try."""
 
-from services.step_executor.deliveries.smtp.target import Target
+from services.step_executor.deliveries.target import Target
 
 
 class HandClock:

@@ -1,0 +1,1 @@
+"""Telling addresses of users what happens: payload, address, call, answer."""
