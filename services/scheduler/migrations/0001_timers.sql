@@ -85,7 +85,7 @@ CREATE TABLE date_field (
 
 -- The dates contacts have, in the partition of the contact, filed under month and day (310 for
 -- 10 March, UTC): what falls due on a day is a range of the key. Columns stand so that a row is
--- small; with its key it takes some 120 bytes. `set_at`: a moment past by then does not count.
+-- small; with its key it takes some 140 bytes. `set_at`: a moment past by then does not count.
 CREATE TABLE contact_date (
     value timestamptz NOT NULL,
     set_at timestamptz NOT NULL,
