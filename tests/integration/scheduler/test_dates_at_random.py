@@ -1,8 +1,9 @@
 """Dates, edits, ticks and deaths in any order: what should fire does, and nothing else.
 
 What happens and when the scheduler hears of it are two things here. Whatever fires must follow from
-a date and a trigger that both were set before its moment; and whatever follows from a date and a
-trigger that stay as they are must fire. Where no flow is edited, a date that is set fires once.
+a date and a trigger that both were set before its moment; and whatever follows from a date that
+stays as it is must fire, also if the flow is paused or edited afterwards. Where no
+flow is edited, a date that is set fires once.
 """
 
 import random
@@ -168,7 +169,7 @@ class World:
         return sum(1 for one in read if one and numbered_occurrence(rule, one, number))
 
     def must_fire(self) -> set[tuple[UUID, str]]:
-        """Name what follows from dates and triggers that stayed until everything was heard of."""
+        """Name what follows from dates that stayed until everything was heard of."""
         return {
             (contact, f"date:t1:{one.number}")
             for contact, history in self.values.items()
@@ -180,12 +181,11 @@ class World:
 
     def _due(self, rule: DateRule, read: Any, value: Span, trigger: Span) -> list[Any]:
         since = max(value.since, trigger.since)
-        until = min(value.until, trigger.until) - LATEST - LONGEST_STEP
-        until = min(until, self.now)
+        until = min(value.until - LATEST - LONGEST_STEP, trigger.until, self.now)
         return list(occurrences_between(rule, read, since, until)) if since < until else []
 
 
-@pytest.mark.parametrize("seed", range(2, 10))
+@pytest.mark.parametrize("seed", range(10))
 async def test_r20_whatever_comes_first_what_should_fire_does(pool: Pool, seed: int) -> None:
     await migrate(pool, MIGRATIONS)
     world = World(pool, seed)
