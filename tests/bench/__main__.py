@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from libs.chassis.telemetry.logs import configure_logs
 from tests.bench.claims import bench_claims
+from tests.bench.dates import bench_dates
 from tests.bench.echo import bench_echo
 from tests.bench.engine import bench_timers, bench_walk
 from tests.bench.ground import Ground, NoRealBroker
@@ -28,6 +29,7 @@ BENCHES: Mapping[str, Callable[[Ground], None]] = {
     "idle": bench_idle,
     "matcher": bench_matcher,
     "claims": bench_claims,
+    "dates": bench_dates,
 }
 
 

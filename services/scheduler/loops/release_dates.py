@@ -15,6 +15,7 @@ from libs.chassis.outages import Backoff, retry_later
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.telemetry.logs import logger
 from libs.contracts.timer_commands import TimerCommand
+from libs.domain.occurrences import CAUGHT_UP
 from services.scheduler.loops.database_clock import DatabaseClock
 from services.scheduler.store.date_triggers import CurrentSchedule
 from services.scheduler.use_cases.release_dates import Released, release
@@ -77,6 +78,7 @@ class ReleaseDates:
             await self._current.refresh(self._pool)
             self._refreshed = time.monotonic()
         until = self._clock.from_real(real)
+        self._current.schedule.forget_closed(until - 2 * CAUGHT_UP)
         if partitions := self._to_look_at(until):
             await self._release(partitions, until)
 

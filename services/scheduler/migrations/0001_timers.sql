@@ -85,7 +85,7 @@ CREATE TABLE date_field (
 
 -- The dates contacts have, in the partition of the contact, filed under month and day (310 for
 -- 10 March, UTC): what falls due on a day is a range of the key. Columns stand so that a row is
--- small; with its key it takes some 120 bytes. `set_at`: a moment past by then does not count.
+-- small; with its key it takes some 140 bytes. `set_at`: a moment past by then does not count.
 CREATE TABLE contact_date (
     value timestamptz NOT NULL,
     set_at timestamptz NOT NULL,
@@ -97,18 +97,21 @@ CREATE TABLE contact_date (
     PRIMARY KEY (partition, field_id, key, contact_id)
 );
 
--- The date triggers of every flow; those that fire no more have no settings. `revision` orders the
--- changes.
+-- The date triggers of every flow, each time they were active with the same settings: a row is
+-- opened, and closed when the flow is paused or edited. What fell due in between may still have to be
+-- released then. `revision` orders all changes, `opened` is the number of the first one.
 CREATE SEQUENCE date_trigger_revision;
 CREATE TABLE date_trigger (
     flow_id uuid NOT NULL,
     trigger_id text NOT NULL,
     workspace_id uuid NOT NULL,
     flow_version int NOT NULL,
-    settings jsonb,
+    settings jsonb NOT NULL,
     active_since timestamptz NOT NULL,
-    revision bigint NOT NULL,
-    PRIMARY KEY (flow_id, trigger_id)
+    active_until timestamptz,
+    opened bigint NOT NULL DEFAULT nextval('date_trigger_revision'),
+    revision bigint NOT NULL DEFAULT nextval('date_trigger_revision'),
+    PRIMARY KEY (flow_id, trigger_id, flow_version)
 );
 CREATE UNIQUE INDEX date_trigger_by_revision ON date_trigger (revision);
 

@@ -1,41 +1,42 @@
 """The date triggers of flows, and the schedule made of them."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.chassis.postgres.pool import Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.date_schedule import DateSchedule, ScheduledTrigger
+from libs.domain.date_schedule import DateSchedule, ScheduledTrigger, TriggerKey
 from libs.domain.triggers.date_based import DateBasedTrigger
 
 queries = queries_beside(__file__)
 
 
 class StoredTrigger(NamedTuple):
-    """A date trigger as it is kept; `settings` is None if it fires no more."""
+    """A date trigger, and from when until when it was active with these settings."""
 
     flow_id: UUID
     trigger_id: str
     workspace_id: UUID
     flow_version: int
-    settings: Mapping[str, Any] | None
+    settings: Mapping[str, Any]
     active_since: datetime
+    active_until: datetime | None = None
+
+    @property
+    def key(self) -> TriggerKey:
+        """What it is known by."""
+        return self.flow_id, self.trigger_id, self.flow_version
 
 
-async def read(
-    tx: Transaction, flow_ids: Iterable[UUID]
-) -> defaultdict[UUID, dict[str, StoredTrigger]]:
-    """Give what is kept of these flows, each by the triggers' ids."""
-    found: defaultdict[UUID, dict[str, StoredTrigger]] = defaultdict(dict)
-    async for row in queries.read(tx, flow_ids=list(flow_ids)):
-        found[row["flow_id"]][row["trigger_id"]] = StoredTrigger(*row)
-    return found
+async def read(tx: Transaction, flow_ids: Iterable[UUID]) -> list[StoredTrigger]:
+    """Give what is kept of these flows."""
+    rows = queries.read(tx, flow_ids=list(flow_ids))
+    return [StoredTrigger(*row) async for row in rows]
 
 
-async def put(tx: Transaction, changed: Sequence[StoredTrigger]) -> None:
+async def put(tx: Transaction, changed: Collection[StoredTrigger]) -> None:
     """Take changes in, each trigger once."""
     if changed:
         await queries.put(
@@ -46,7 +47,13 @@ async def put(tx: Transaction, changed: Sequence[StoredTrigger]) -> None:
             versions=[one.flow_version for one in changed],
             settings=[one.settings for one in changed],
             active_sinces=[one.active_since for one in changed],
+            active_untils=[one.active_until for one in changed],
         )
+
+
+async def forget(tx: Transaction, flow_ids: Iterable[UUID], before: datetime) -> None:
+    """Forget what was closed long ago of these flows."""
+    await queries.forget(tx, flow_ids=list(flow_ids), before=before)
 
 
 class CurrentSchedule:
@@ -65,9 +72,7 @@ class CurrentSchedule:
         rows = [row async for row in queries.changed_since(reads, revision=after)]
         for row in rows:
             if row["revision"] > self.schedule.revision:  # else another look was quicker
-                key = (row["flow_id"], row["trigger_id"])
-                trigger = _scheduled(row) if row["settings"] else None
-                self.schedule.put(key, row["revision"], trigger)
+                self.schedule.put(_scheduled(row), row["revision"])
 
 
 def _scheduled(row: Any) -> ScheduledTrigger:
@@ -81,5 +86,6 @@ def _scheduled(row: Any) -> ScheduledTrigger:
         trigger.rule,
         row["settings"],
         row["active_since"],
-        row["revision"],
+        row["active_until"],
+        row["opened"],
     )

@@ -52,7 +52,10 @@ class Missed(NamedTuple):
     @property
     def slice_key(self) -> SliceKey:
         """The slice in which it would have been."""
-        return SliceKey(self.holder.partition, *self.trigger.key, self.occurrence.due_at)
+        trigger = self.trigger
+        return SliceKey(
+            self.holder.partition, trigger.flow_id, trigger.trigger_id, self.occurrence.due_at
+        )
 
 
 async def keep_dates(
@@ -132,9 +135,10 @@ class _Passing:
     ) -> Occurrence | None:
         """Give what fell due while trigger and date were set, in the last 24 hours, if anything."""
         mark = self._marks[partition]
-        if trigger.revision > mark.revision:
+        if trigger.opened > mark.revision:
             return None  # not known to the partition yet: its slices are still to come
-        for day in self._days_passed(mark.until, trigger):
+        until = min(mark.until, trigger.active_until or mark.until)
+        for day in self._days_passed(until, trigger):
             found = occurrence_on(trigger.rule, value, day)
             if found and found.due_at > max(set_at, trigger.active_since, self._horizon):
                 return found

@@ -306,6 +306,39 @@ async def test_r20_what_fell_due_in_a_pause_does_not_fire(scheduler: DateSchedul
     assert contacts_of(await scheduler.tick(DUE + DAY)) == [3]
 
 
+async def test_r20_what_fell_due_before_a_pause_is_made_up_for_after_it(
+    scheduler: DateScheduler,
+) -> None:
+    """Nobody owned the partition from 08:00 to 15:00; at 10:00 the flow was paused."""
+    await fill(scheduler, 1)
+    await scheduler.tell(dates(2, set_at=START, renewal="2026-03-11"))
+    await scheduler.tick(DUE - HOUR)
+    await scheduler.define(date_flow(2, "paused"), at=DUE + HOUR)
+    enrolled = await scheduler.tick(DUE + 6 * HOUR)
+    assert [(one.contact_id.int, one.min_flow_version) for one in enrolled] == [(1, 1)]
+    late = await scheduler.tell(dates(3, set_at=START, **RENEWAL))
+    assert contacts_of(late) == [3]
+    await scheduler.define(date_flow(3), at=DUE + 7 * HOUR)
+    assert contacts_of(await scheduler.tick(DUE + DAY)) == [2]
+
+
+async def test_r20_a_change_of_something_else_costs_no_late_slice(scheduler: DateScheduler) -> None:
+    await fill(scheduler, 1)
+    await scheduler.tick(DUE - HOUR)
+    await scheduler.define(date_flow(2).model_copy(update={"name": "x"}), at=DUE + HOUR)
+    enrolled = await scheduler.tick(DUE + 6 * HOUR)
+    assert [(one.contact_id.int, one.min_flow_version) for one in enrolled] == [(1, 1)]
+
+
+async def test_r20_a_date_told_late_does_not_fire_a_flow_activated_since(
+    scheduler: DateScheduler,
+) -> None:
+    await scheduler.define(date_flow(2, flow_id=OTHER_FLOW), at=DUE + HOUR)
+    await scheduler.tick(DUE + 2 * HOUR)
+    (late,) = await scheduler.tell(dates(1, set_at=START, **RENEWAL))
+    assert late.flow_id == FLOW
+
+
 async def test_r20_what_fell_due_before_the_pause_is_released_to_its_end(
     scheduler: DateScheduler,
 ) -> None:
@@ -372,8 +405,10 @@ async def test_a_flow_that_is_over_leaves_the_schedule(scheduler: DateScheduler)
     assert len(scheduler.current.schedule) == 1
     await scheduler.define(date_flow(2, "deleted"), at=START)
     await scheduler.learn()
-    assert len(scheduler.current.schedule) == 0
     assert await scheduler.tick(DUE) == []
+    assert len(scheduler.current.schedule) == 0
+    await scheduler.define(date_flow(3), at=DUE)
+    assert await scheduler.pool.fetchval("SELECT count(*) FROM date_trigger") == 1
 
 
 async def test_an_idle_tick_leaves_the_partitions_alone(scheduler: DateScheduler) -> None:
