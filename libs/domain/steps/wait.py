@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, StepContext, StepResult, Suspend
 
@@ -33,10 +34,10 @@ class WaitStep(LinearStep):
             raise ValueError(f"duration_amount: a wait lasts at most {MAX_WAIT.days} days")
         return self
 
-    def problems(self, inventory: Inventory) -> Iterator[str]:  # noqa: ARG002  (as in Step)
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
         """A draft may not know yet how long to wait."""
         if not self.duration_amount or not self.duration_unit:
-            yield "wait"
+            yield Issue.at("duration_amount")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed."""

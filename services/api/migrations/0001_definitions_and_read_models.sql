@@ -11,15 +11,20 @@ CREATE TABLE api_key (
     revoked_at timestamptz
 );
 
--- Flows. `content` is json, not jsonb: triggers, steps and rules come back as they were sent.
+-- Flows. `document` is what a user wrote, in which dialect: json, not jsonb, because it comes back as
+-- it was sent. `definition` is what that was compiled to, by which version of the compiler.
 CREATE TABLE flow (
     flow_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspace,
     version int NOT NULL CHECK (version >= 1),
     published_version int NOT NULL DEFAULT 0,
     status text NOT NULL CHECK (status IN ('draft', 'active', 'paused', 'archived', 'deleted')),
-    content json NOT NULL,
+    dialect text NOT NULL,
+    document json NOT NULL,
+    definition jsonb NOT NULL,
+    compiler int NOT NULL,
     name text NOT NULL,
+    description text,
     archived_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
@@ -96,7 +101,8 @@ CREATE TABLE deleted_contact (
 ) PARTITION BY RANGE (deleted_at);
 CREATE TABLE deleted_contact_default PARTITION OF deleted_contact DEFAULT;
 CREATE INDEX deleted_contact_to_erase ON deleted_contact (erase_at) WHERE erase_at IS NOT NULL;
--- A dynamic list is its rules, as they were sent; `rests_on` names the lists they ask about.
+-- A dynamic list is its rules: `rules` as they were sent, `rule` as the engine judges them; `rests_on`
+-- names the lists they ask about.
 CREATE TABLE contact_list (
     workspace_id uuid NOT NULL,
     list_id uuid NOT NULL,
@@ -104,11 +110,13 @@ CREATE TABLE contact_list (
     name text NOT NULL,
     description text,
     rules json,
+    rule json,
     rests_on uuid[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (workspace_id, list_id),
-    CHECK ((kind = 'dynamic') = (rules IS NOT NULL))
+    CHECK ((kind = 'dynamic') = (rules IS NOT NULL)),
+    CHECK ((rules IS NULL) = (rule IS NULL))
 );
 CREATE INDEX contact_list_by_creation ON contact_list (workspace_id, created_at, list_id);
 -- The other way round of `contact.lists`: who is on a static list, in the order of their ids.

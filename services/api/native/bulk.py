@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.api.use_cases.content import read_body
+from services.api.use_cases.bodies import read_body
 from services.api.use_cases.problems import Problem
 
 Json = dict[str, Any]

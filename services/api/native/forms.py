@@ -14,7 +14,7 @@ from services.api.native import serializers
 from services.api.native.contacts import ContactFields
 from services.api.store import form_submissions as store
 from services.api.use_cases import forms
-from services.api.use_cases.content import read_body
+from services.api.use_cases.bodies import read_body
 from services.api.use_cases.forms import FormSubmission
 from services.api.use_cases.problems import Problem, invalid
 

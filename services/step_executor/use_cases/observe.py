@@ -118,8 +118,9 @@ def _drop_disqualified(unit: UnitOfWork, received: Received[Observe]) -> None:
 
 def _drop_if_disqualified(unit: UnitOfWork, partition: int, membership: Membership) -> None:
     flow = unit.flows.get(membership.flow_id)
-    if flow and flow.disqualifies(unit.contact_of(membership), unit.now):
-        unit.apply(partition, drop(membership, "disqualified", unit.now))
+    reason = flow and flow.refuses("event", unit.contact_of(membership), unit.now)
+    if reason:
+        unit.apply(partition, drop(membership, reason, unit.now))
 
 
 def _judge_again(

@@ -18,12 +18,11 @@ from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.contact_events import ADAPTER
 from libs.local.kafka import ROOT
 from services.api.handlers import contact_events
-from services.api.http.guards import Guards
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
-from services.api.wiring import app_of
+from services.api.wiring import DIALECTS, app_of
 from tests.support.builders import WORKSPACE
 
 KEY = "millrace_a-key-of-the-workspace"
@@ -85,12 +84,12 @@ async def context(api_pool: Pool, mirror: Mirror) -> AppContext:
         await keys.put(tx, KEY, WORKSPACE)
     publisher = cast("Publisher", mirror)
     relay = Relay("api", api_pool, publisher)
-    return AppContext(api_pool, relay, publisher, Replies(), Clock(1.0, None), settings)
+    return AppContext(api_pool, relay, publisher, Replies(), Clock(1.0, None), settings, DIALECTS)
 
 
 @pytest.fixture
 async def api(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(Guards(app_of(context)))
+    transport = httpx.ASGITransport(app_of(context))
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://api", headers=headers

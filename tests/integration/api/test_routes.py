@@ -6,7 +6,7 @@ import httpx
 
 from libs.chassis.postgres.pool import Pool
 from tests.integration.api.messages import a_journey, a_refusal, tell
-from tests.support.builders import WELCOME_STEPS, Json
+from tests.support.builders import Json, native_steps
 
 MAIL = {"name": "n", "subject": "s", "from_name": "f", "from_address": "f@x.example", "html": "x"}
 
@@ -27,8 +27,8 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_what_users_send_is_read_strictly(api: httpx.AsyncClient) -> None:
-    odd, step = {"colour": "red"}, WELCOME_STEPS[1]
-    flow = await create(api, steps=WELCOME_STEPS)
+    odd, step = {"colour": "red"}, native_steps()[1]
+    flow = await create(api, steps=native_steps())
     path = f"/v1/email-flows/{flow['flow_id']}"
     for call, where in (
         (api.post("/v1/email-flows", json={"name": "n", **odd}), "colour"),
@@ -85,7 +85,7 @@ async def test_members_and_refusals_are_shown(api: httpx.AsyncClient, api_pool: 
     items = [{"email": "ada@x.example", "first_name": "Ada"}]
     created = (await api.post("/v1/contacts", json={"items": items})).json()
     contact = created["results"][0]["contact_id"]
-    flow = await create(api, steps=[{**WELCOME_STEPS[1], "step_id": "w", "label": "W"}])
+    flow = await create(api, steps=[{**native_steps()[1], "step_id": "w", "label": "W"}])
     journey = a_journey(contact_id=contact, flow_id=flow["flow_id"], context={"a": 1})
     await tell(api_pool, journey.enters(), journey.completes(), a_refusal(contact_id=contact))
     path = f"/v1/email-flows/{flow['flow_id']}/members"
