@@ -12,6 +12,7 @@ from libs.contracts import topics
 from libs.contracts.contact_events import ADAPTER, ContactEvent
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.bodies import Location, issue_of, problem_of_issues
+from services.api.use_cases.depth import MOST_LEVELS, too_deep
 from services.api.use_cases.problems import Problem
 
 MOST_EVENTS = 500
@@ -73,6 +74,8 @@ async def accept(
 
 def _read(sent: Any, workspace_id: UUID) -> SentEvent | list[Issue]:
     """Read one event as the readers of the topic do, or say what is wrong with it."""
+    if too_deep(sent):
+        return [((), f"this nests deeper than {MOST_LEVELS} levels")]
     written = to_json(sent)
     try:
         event = ADAPTER.validate_json(written)

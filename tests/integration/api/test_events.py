@@ -129,3 +129,16 @@ async def test_while_kafka_is_away_nothing_is_accepted(
 ) -> None:
     mirror.fails = True
     assert await code(post(api, event())) == (503, "temporarily_unavailable")
+
+
+@pytest.mark.parametrize("levels", [100, 101, 200, 900, 100_000])
+async def test_an_event_that_readers_could_not_read_is_refused(
+    api: httpx.AsyncClient, mirror: Mirror, levels: int
+) -> None:
+    written = json.dumps(event(data={"metric": "x", "properties": "here"}))
+    deep = '{"a": ' + "[" * (levels - 3) + "]" * (levels - 3) + "}"
+    content = written.replace('"here"', deep)
+    headers = {"Content-Type": ONE}
+    answer = await api.post("/v1/events", content=content, headers=headers)
+    assert answer.status_code == (202 if levels == 100 else 400)
+    assert len(mirror.said) == (levels == 100)
