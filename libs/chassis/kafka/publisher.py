@@ -86,23 +86,6 @@ class Publisher:
             )
         return OutboxRecord(source, to, key_bytes, value)
 
-    async def publish(self, message: Publishable) -> None:
-        """Publish one message outside any outbox; return when Kafka has acknowledged it.
-
-        Raises:
-            KafkaError: If it could not be had in time; it may arrive nevertheless.
-        """
-        to = self.destination(message)
-        producer = await self._ready()
-        try:
-            await producer.send_and_wait(
-                to.topic, message.body(), key=message.key.encode(), partition=to.partition
-            )
-        except KafkaError:
-            await self._start_over()
-            raise
-        PUBLISHED.labels(to.topic).inc()
-
     async def publish_all(self, messages: Iterable[Publishable]) -> None:
         """Publish messages outside any outbox; return when Kafka has acknowledged all of them.
 

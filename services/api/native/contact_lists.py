@@ -1,5 +1,7 @@
 """`/v1/lists`: static and dynamic lists of contacts, and who is on them."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
@@ -7,13 +9,14 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from services.api.http.cursors import MOST_COUNTED, CursorPage, cursor_after
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import bulk, serializers
 from services.api.native.bulk import Json
-from services.api.native.rules import AudienceRules, compiled
+from services.api.native.rules import AudienceRules
 from services.api.store import contact_lists as store
 from services.api.store.contact_lists import ListContent, StoredList
 from services.api.use_cases import audiences
@@ -73,10 +76,12 @@ async def create_list(
     """
     sent = await request.json()
     draft = read_body(ListDraft, sent)
-    rules = compiled(draft.rules) if draft.rules else None
-    content = ListContent(draft.name, draft.description, rules, sent.get("rules"))
+    rule = draft.rules.model_dump(mode="json", exclude_unset=True) if draft.rules else None
+    content = ListContent(draft.name, draft.description, sent.get("rules"), rule)
     list_id = draft.list_id or uuid4()
-    return serializers.contact_list(await lists.create(app_context, workspace, list_id, content))
+    with _in_camel_case():
+        created = await lists.create(app_context, workspace, list_id, content)
+    return serializers.contact_list(created)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,24 @@ async def change_list(
 ) -> Json:
     """Rename a list, describe it anew, or give a dynamic one other rules."""
     sent = await request.json()
-    read = read_body(ListPatch, sent)
-    changes = read.model_dump(exclude_unset=True, exclude={"rules"})
-    if "rules" in sent:
-        changes["rules"] = compiled(read.rules) if read.rules else None
-        changes["written"] = sent["rules"]
-    return serializers.contact_list(await lists.change(app_context, workspace, list_id, changes))
+    changes = read_body(ListPatch, sent).model_dump(mode="json", exclude_unset=True)
+    if "rules" in changes:
+        changes |= {"rules": sent["rules"], "rule": changes["rules"]}
+    with _in_camel_case():
+        changed = await lists.change(app_context, workspace, list_id, changes)
+    return serializers.contact_list(changed)
+
+
+@contextlib.contextmanager
+def _in_camel_case() -> Iterator[None]:
+    """Name what is wrong in a rule as it is written here (README.md)."""
+    try:
+        yield
+    except Problem as problem:
+        for issue in (problem.details or {}).get("issues", []):
+            *above, name = issue["path"].split(".")
+            issue["path"] = ".".join([*above, to_camel(name)])
+        raise
 
 
 @router.get("/{list_id}/contacts")

@@ -45,6 +45,20 @@ async def patch(
     return serializers.email(await emails.patch(app_context, workspace, email_id, body))
 
 
+@router.delete("/{email_id}")
+async def delete(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
+    """Delete a mail that no active flow sends."""
+    await emails.delete(app_context, workspace, email_id)
+    return {"email_id": str(email_id), "deleted": True}
+
+
+@router.get("/{email_id}/content")
+async def read_content(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
+    """Give the HTML of a mail."""
+    found = await emails.read(app_context, workspace, email_id)
+    return {"email_id": str(email_id), "version": found.version, "html": found.content.get("html")}
+
+
 @router.post("/{email_id}/approve")
 async def approve(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
     """Let flows send it."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from libs.domain.contact import Scalar
@@ -15,6 +15,7 @@ from services.api.native.contacts import ContactFields
 from services.api.store import form_submissions as store
 from services.api.use_cases import forms
 from services.api.use_cases.bodies import read_body
+from services.api.use_cases.depth import MOST_LEVELS, too_deep
 from services.api.use_cases.forms import FormSubmission
 from services.api.use_cases.problems import Problem, invalid
 
@@ -29,6 +30,12 @@ _OF_CONTACTS = (
 """The answers that say something of the contact; in camelCase too."""
 
 
+def _shallow(fields: Any) -> Any:
+    if too_deep(fields):
+        raise ValueError(f"this nests deeper than {MOST_LEVELS} levels")
+    return fields
+
+
 class SubmissionDraft(BaseModel):
     """A submitted form: its answers by field name. The same `submission_id` counts once."""
 
@@ -36,7 +43,9 @@ class SubmissionDraft(BaseModel):
 
     submission_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     tent_id: UUID | None = None
-    fields: Annotated[dict[str, JsonValue], Field(max_length=_MOST_FIELDS)]
+    fields: Annotated[
+        dict[str, JsonValue], Field(max_length=_MOST_FIELDS), BeforeValidator(_shallow)
+    ]
 
     def contact(self) -> dict[str, Scalar]:
         """Give those answers that say something of the contact, by camelCase key.

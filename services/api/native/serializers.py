@@ -20,7 +20,7 @@ _CONTACT_KEYS = {
     "first_name": "firstName",
     "last_name": "lastName",
 }
-_EMAIL_FIELDS = "name subject preview_text from_name from_address reply_to_email".split()
+_EMAIL_FIELDS = "subject preview_text from_name from_address reply_to_email".split()
 
 
 def instant(value: datetime | None) -> str | None:
@@ -133,6 +133,7 @@ def email(stored: StoredEmail) -> dict[str, Any]:
     """Write a mail."""
     return {
         "email_id": str(stored.email_id),
+        "name": stored.content["name"],
         "status": stored.status,
         **{name: stored.content.get(name) for name in _EMAIL_FIELDS},
         "html": stored.content.get("html"),
@@ -151,7 +152,7 @@ def contact_list(stored: StoredList) -> dict[str, Any]:
         "kind": stored.kind,
         "name": stored.name,
         "description": stored.description,
-        "rules": stored.written,
+        "rules": stored.rules,
         "created_at": instant(stored.created_at),
         "updated_at": instant(stored.updated_at),
     }

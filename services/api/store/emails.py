@@ -64,6 +64,11 @@ async def change(
     return _email(row)
 
 
+async def delete(tx: Transaction, workspace_id: UUID, email_id: UUID) -> None:
+    """Delete a mail."""
+    await queries.delete(tx, workspace_id=workspace_id, email_id=email_id)
+
+
 async def page(pool: Pool, **query: Any) -> tuple[list[StoredEmail], int]:
     """Give one page of mails, and how many there are."""
     rows, total = await read_page(queries.page, pool, "email_id", query)

@@ -22,6 +22,10 @@ UPDATE email
  WHERE workspace_id = :workspace_id AND email_id = :email_id
 RETURNING *;
 
+-- name: delete(workspace_id, email_id)!
+-- A mail that nobody wants any more.
+DELETE FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id;
+
 -- name: page(workspace_id, at_most, skip)
 -- Mails of a workspace, newest first, each with how many there are in all.
 WITH found AS NOT MATERIALIZED (

@@ -116,12 +116,28 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         email = await lock(unit, workspace_id, email_id)
         if email.status == "draft":
             return email
-        naming = await flows.active_naming(unit.tx, workspace_id, email_id)
-        sending = [one for one in naming if email_id in definition_of(one).emails_named()]
-        if sending:
-            details = {"flow_ids": [str(flow.flow_id) for flow in sending]}
-            raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
+        await _check_unused(unit, workspace_id, email_id)
         return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
+
+
+async def delete(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> None:
+    """Delete a mail. A flow that names it is not ready until it names another one.
+
+    Raises:
+        Problem: If there is no such mail, or an active flow sends it.
+    """
+    async with app_context.relay.unit() as unit:
+        await lock(unit, workspace_id, email_id)
+        await _check_unused(unit, workspace_id, email_id)
+        await emails.delete(unit.tx, workspace_id, email_id)
+
+
+async def _check_unused(unit: Unit, workspace_id: UUID, email_id: UUID) -> None:
+    naming = await flows.active_naming(unit.tx, workspace_id, email_id)
+    sending = [one for one in naming if email_id in definition_of(one).emails_named()]
+    if sending:
+        details = {"flow_ids": [str(flow.flow_id) for flow in sending]}
+        raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
 
 
 async def lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:

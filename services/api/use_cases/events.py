@@ -11,13 +11,14 @@ from pydantic_core import to_json
 from libs.contracts import topics
 from libs.contracts.contact_events import ADAPTER, ContactEvent
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.bodies import problem_of_issues
+from services.api.use_cases.bodies import Location, issue_of, problem_of_issues
+from services.api.use_cases.depth import MOST_LEVELS, too_deep
 from services.api.use_cases.problems import Problem
 
 MOST_EVENTS = 500
 """How many events one call takes."""
 _MOST_ISSUES = 100
-Issue = tuple[tuple[int | str, ...], str]
+Issue = tuple[Location, str]
 """Where in what was sent, and what is wrong there."""
 
 
@@ -73,11 +74,13 @@ async def accept(
 
 def _read(sent: Any, workspace_id: UUID) -> SentEvent | list[Issue]:
     """Read one event as the readers of the topic do, or say what is wrong with it."""
+    if too_deep(sent):
+        return [((), f"this nests deeper than {MOST_LEVELS} levels")]
     written = to_json(sent)
     try:
         event = ADAPTER.validate_json(written)
     except ValidationError as error:
-        return [(tuple(one["loc"]), one["msg"]) for one in error.errors(include_url=False)]
+        return [issue_of(one) for one in error.errors(include_url=False)]
     if event.workspaceid != workspace_id:
         return [(("workspaceid",), "this is not the workspace of the key")]
     return SentEvent(event, written)

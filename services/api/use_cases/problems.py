@@ -72,11 +72,6 @@ def contact_not_found() -> Problem:
     return Problem("not_found", "contact_not_found", "Contact not found")
 
 
-def not_ready(found: Readiness) -> Problem:
-    """The flow is not complete enough to be activated."""
-    return Problem("invalid", "flow_not_ready", "The flow is not complete", readiness=found)
-
-
 def list_not_found() -> Problem:
     """No such list in this workspace."""
     return Problem("not_found", "list_not_found", "List not found")
@@ -93,3 +88,8 @@ def too_large_event(index: int, room: int) -> Problem:
     """An event that its topic would not take."""
     message = f"Event {index} is too large: it may have {room} bytes"
     return Problem("too_large", "event_too_large", message, {"index": index, "most_bytes": room})
+
+
+def not_ready(found: Readiness) -> Problem:
+    """The flow is not complete enough to be activated."""
+    return Problem("invalid", "flow_not_ready", "The flow is not complete", readiness=found)

@@ -106,13 +106,13 @@ async def test_lists_are_listed_by_kind_and_name(api: httpx.AsyncClient) -> None
          "rules.conditions.0.colour"),
         ({"name": "x", "kind": "dynamic", "rules": group()}, "rules.conditions"),
         ({"name": "x", "kind": "dynamic", "rules": group(city_is("x"), on_list(str(UUID(int=7))))},
-         "rules.conditions.1"),
+         "rules.conditions.1.listId"),
         ({"name": "x", "kind": "dynamic", "rules": {
             "kind": "condition", "source": "email_step", "nodeId": "s", "metric": "opened",
             "operator": "has_activity"}}, "rules"),
         ({"name": "x", "kind": "dynamic", "rules": {
             "kind": "condition", "source": "custom_field", "fieldDefinitionId": str(UUID(int=7)),
-            "operator": "is_empty"}}, "rules"),
+            "operator": "is_empty"}}, "rules.fieldDefinitionId"),
     ],
 )  # fmt: skip
 async def test_a_wrong_list_names_the_field(api: httpx.AsyncClient, sent: Json, path: str) -> None:
@@ -136,7 +136,7 @@ async def test_rules_fit_active_custom_fields(api: httpx.AsyncClient) -> None:
     assert (await told(api.patch(path, json={"active": False})))["active"] is False
     assert await members(api, listed) == []
     right = {**wrong, "rules": rule}
-    assert await issue(api.post("/v1/lists", json=right)) == (400, "rules")
+    assert await issue(api.post("/v1/lists", json=right)) == (400, "rules.fieldDefinitionId")
 
 
 async def test_a_dynamic_list_contains_itself_in_no_way(api: httpx.AsyncClient) -> None:

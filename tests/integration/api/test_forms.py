@@ -1,6 +1,7 @@
 """`/v1/forms` on a database alone."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -111,6 +112,7 @@ async def test_the_same_submission_is_the_same_event(
         ({"fields": {"phone": "1"}, "tent_id": "x"}, "tent_id"),
         ({"fields": {str(number): 1 for number in range(201)}}, "fields"),
         ({"fields": {}, "colour": "red"}, "colour"),
+        ({"fields": {"x": json.loads("[" * 100 + "]" * 100)}}, "fields"),
         ({}, "fields"),
     ],
 )
