@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from libs.domain.contact import ContactSnapshot, CustomField
+from libs.domain.listening import hashed, reads_of
 from libs.domain.predicates import Predicate, compile_rule
 from libs.domain.rules import AudienceRules
 from libs.domain.step import Step
@@ -143,6 +144,29 @@ class Flow(FlowContent):
             step.step_id: compile_rule(rule, self.custom_fields)
             for step in self.steps
             if (rule := step.rule()) is not None
+        }
+
+    @cached_property
+    def _listening(self) -> dict[str | None, tuple[int, ...]]:
+        """What is listened to at each step where it is more than everywhere (None)."""
+        rules, custom = self.disqualification_rules, self.custom_fields
+        everywhere = hashed(reads_of(rules, custom)) if rules else frozenset()
+        here = {step.step_id: hashed(step.listens_to(custom)) for step in self.steps}
+        found: dict[str | None, frozenset[int]] = {None: everywhere}
+        found |= {step_id: everywhere | keys for step_id, keys in here.items() if keys}
+        return {step_id: tuple(sorted(keys)) for step_id, keys in found.items()}
+
+    def listens_at(self, step_id: str | None) -> tuple[int, ...]:
+        """Give the keys of the facts by which an event may concern who stands at a step."""
+        return self._listening.get(step_id) or self._listening[None]
+
+    @cached_property
+    def waits_for_events(self) -> dict[str, Step]:
+        """Every step at which events may move a membership, by its id."""
+        return {
+            step_id: step
+            for step_id, step in self.steps_by_id.items()
+            if any(True for _ in step.listens_to(self.custom_fields))
         }
 
     @cached_property

@@ -41,13 +41,15 @@ class Suspend:
 
     Attributes:
         waiting_on: What will wake the membership.
-        until: When its timer is due (UTC), if it waits for one.
+        until: When its timer is due (UTC), if it has one.
         effects: What the outside is asked to do meanwhile.
+        details: What the timeline tells of it.
     """
 
     waiting_on: WaitingOn
     until: datetime | None = None
     effects: tuple[Effect, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +80,8 @@ class StepContext:
     event: WalkEvent
     now: datetime
     condition: Predicate | None = None
+
+    @property
+    def stood_at(self) -> datetime:
+        """When the membership came to this step, if it stands here already."""
+        return self.membership.stood_at or self.membership.updated_at

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from libs.contracts.membership_events import MembershipChanged, MembershipState
-from libs.contracts.message import Message, id_in_timeline
+from libs.contracts.message import Message, derived_id, id_in_timeline
 from libs.contracts.timer_commands import SetTimer
 from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, numbered
@@ -15,9 +16,9 @@ def messages_of(result: WalkResult) -> Iterator[Message]:
     membership = result.membership
     if result.timeline:
         yield _changed(result)
-    if membership.waiting_on == "timer" and membership.waiting_until is not None:
+    if result.stands and membership.waiting_until is not None:
         yield SetTimer(
-            id=id_in_timeline(membership.membership_id, membership.sequence, 1),
+            id=_timer_id(result),
             time=membership.updated_at,
             workspace_id=membership.workspace_id,
             contact_id=membership.contact_id,
@@ -25,6 +26,14 @@ def messages_of(result: WalkResult) -> Iterator[Message]:
             hop=membership.hop,
             due_at=membership.waiting_until,
         )
+
+
+def _timer_id(result: WalkResult) -> UUID:
+    """Name a timer: by what the walk told, or by the hop where it told nothing."""
+    membership = result.membership
+    if result.timeline:
+        return id_in_timeline(membership.membership_id, membership.sequence, 1)
+    return derived_id("timer", membership.membership_id, membership.hop)
 
 
 def state_of(membership: Membership) -> MembershipState:

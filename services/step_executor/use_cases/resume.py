@@ -24,7 +24,7 @@ def resume(unit: UnitOfWork, partition: int, command: Resume) -> None:
         NotYet: If the definition of its flow has not arrived here.
     """
     expected = (command.membership_id, command.hop)
-    _wake(unit, partition, expected, ("timer", TIMER_FIRED))
+    _wake(unit, partition, expected, (("timer", "event"), TIMER_FIRED))
 
 
 def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
@@ -34,16 +34,19 @@ def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
         NotYet: If the definition of its flow has not arrived here.
     """
     event = DeliveryFinished(outcome=finished.outcome, reason=finished.reason)
-    _wake(unit, finished.partition, finished.key, ("delivery", event))
+    _wake(unit, finished.partition, finished.key, (("delivery",), event))
 
 
 def _wake(
-    unit: UnitOfWork, partition: int, expected: tuple[UUID, int], why: tuple[WaitingOn, WalkEvent]
+    unit: UnitOfWork,
+    partition: int,
+    expected: tuple[UUID, int],
+    why: tuple[tuple[WaitingOn, ...], WalkEvent],
 ) -> None:
     membership_id, hop = expected
     waiting_on, event = why
     membership = unit.memberships.get(membership_id)
-    if membership is None or not membership.expects(hop, waiting_on):
+    if membership is None or not membership.expects(hop, *waiting_on):
         STALE.labels(event.type).inc()
         return
     flow = unit.flow(membership.flow_id)

@@ -46,8 +46,9 @@ def test_an_update_or_a_list_makes_a_contact_known_and_an_opened_mail_does_not()
 
 
 def test_a_late_update_does_not_bring_a_deleted_contact_back() -> None:
-    gone = ContactSnapshot(CONTACT, deleted=True)
-    assert after(CREATED, GONE) == gone
+    gone = after(CREATED, GONE)
+    assert gone is not None
+    assert (gone.deleted, gone.fields, gone.lists) == (True, {}, frozenset())
     assert after(CREATED, GONE, UPDATED, JOINED, OPENED) == gone
     back = after(CREATED, GONE, CREATED)
     assert back is not None
