@@ -25,7 +25,14 @@ from libs.domain.step_result import (
     StepResult,
     Suspend,
 )
-from libs.domain.walk_events import DeliveryFinished, Entered, FlowChanged, TimerFired, WalkEvent
+from libs.domain.walk_events import (
+    FLOW_CHANGED,
+    DeliveryFinished,
+    Entered,
+    FlowChanged,
+    TimerFired,
+    WalkEvent,
+)
 
 MAX_STEPS_AT_ONCE = 200
 """A walk that takes more is going in circles. Readiness refuses such flows; this is the net."""
@@ -79,6 +86,11 @@ def walk(
     return _Walk(flow, membership, contact, event, at).result()
 
 
+def is_over(flow: Flow, membership: Membership, contact: ContactSnapshot, at: datetime) -> bool:
+    """Say whether a wait would end if it were judged at some instant."""
+    return _Walk(flow, membership, contact, FLOW_CHANGED, at).goes_on()
+
+
 def drop(membership: Membership, reason: str, now: datetime) -> WalkResult:
     """End a membership from outside, whatever it was waiting for."""
     entry = TimelineEntry("dropped", now, membership.step_id, details={"reason": reason})
@@ -125,6 +137,11 @@ class _Walk:
         settled = self._settle(answer)
         stands = isinstance(answer, Suspend)
         return WalkResult(settled, tuple(self.effects), tuple(self.timeline), stands)
+
+    def goes_on(self) -> bool:
+        """Say whether what happened moves the membership from where it stands."""
+        self._begin()
+        return not isinstance(self._first_answer(), Suspend)
 
     def _stands_so_already(self, answer: StepResult) -> bool:
         """Say whether a membership waits on, for the same and until the same instant."""

@@ -5,7 +5,7 @@ One more mode belongs here (`until_date_field`); a wait has exactly one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -46,8 +46,6 @@ class WaitStep(LinearStep):
     cannot be judged does not hold.
     """
 
-    takes_time: ClassVar[bool] = True
-
     type: Literal["wait"]
     duration_amount: _Amount | None = None
     duration_unit: DurationUnit | None = None
@@ -67,6 +65,11 @@ class WaitStep(LinearStep):
         if self.condition is not None and self.duration_amount is not None:
             raise ValueError("condition: a wait has a duration or a condition, not both")
         return self
+
+    @property
+    def takes_time(self) -> bool:  # type: ignore[override]
+        """A condition may hold on arrival: it stops nobody who goes in circles."""
+        return self.condition is None
 
     def edges(self) -> tuple[Edge, ...]:
         """Give the one edge, and the one of the time-out where there is a condition."""

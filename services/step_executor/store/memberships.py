@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.contact import Engagement
+from libs.domain.contact import ContactSnapshot, Engagement
 from libs.domain.listening import KEYING
 from libs.domain.membership import Membership, MembershipStatus, WaitingOn
 from libs.domain.walk_events import WalkEvent
@@ -18,6 +18,7 @@ from libs.domain.walk_events import WalkEvent
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
+_LAST = UUID(int=2**128 - 1)
 _WALK_EVENT: TypeAdapter[WalkEvent] = TypeAdapter(WalkEvent)
 
 
@@ -154,6 +155,31 @@ async def audit(pool: Pool, after: UUID, overdue: datetime, at_most: int) -> Aud
     row = await queries.audit(pool, after=after, overdue=overdue, at_most=at_most)
     return Audit(
         row["looked_at"], row["last"], row["timers"] + row["deliveries"] + row["left_behind"]
+    )
+
+
+class Standing(NamedTuple):
+    """A membership that waits for an event, and what is known of its contact."""
+
+    membership: Membership
+    contact: ContactSnapshot
+
+
+async def end_of_page(tx: Transaction, after: UUID, at_most: int) -> UUID | None:
+    """Give the last of so many live memberships in order of their ids; None if there are fewer."""
+    last: UUID | None = await queries.end_of_page(tx, after=after, at_most=at_most)
+    return last
+
+
+async def waits(tx: Transaction, after: UUID, last: UUID | None) -> list[Standing]:
+    """Give those among some live memberships that wait for an event."""
+    rows = queries.waits(tx, after=after, last=last or _LAST)
+    return [Standing(_membership(row), _contact(row)) async for row in rows]
+
+
+def _contact(row: Any) -> ContactSnapshot:
+    return ContactSnapshot(
+        row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
     )
 
 

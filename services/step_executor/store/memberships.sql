@@ -32,6 +32,31 @@ SELECT membership_id, workspace_id, contact_id
  ORDER BY membership_id
  LIMIT :at_most::int;
 
+-- name: end_of_page(after, at_most)$
+-- The last of so many live memberships in order of their ids; null where there are fewer.
+SELECT membership_id
+  FROM membership
+ WHERE membership_id > :after
+ ORDER BY membership_id
+OFFSET :at_most::int - 1
+ LIMIT 1;
+
+-- name: waits(after, last)
+-- The memberships of a page that wait for an event, each with what is known of its contact at that
+-- very moment; not those whose flow has changed a short time ago, or is paused: they are still to be
+-- brought in line with it.
+SELECT membership.*, contact.fields, contact.custom_fields, contact.lists
+  FROM membership
+  JOIN contact
+    ON contact.workspace_id = membership.workspace_id
+   AND contact.contact_id = membership.contact_id
+  JOIN flow_definition AS flow ON flow.flow_id = membership.flow_id
+ WHERE membership.membership_id > :after
+   AND membership.membership_id <= :last
+   AND membership.waiting_on = 'event'
+   AND flow.status = 'active'
+   AND flow.changed_at < now() - interval '30 minutes';
+
 -- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, stood_ats, waiting_untils, listens, keyings, parked, dynamic_contexts, engagements, sequences)!
 -- New memberships.
 INSERT INTO membership (
