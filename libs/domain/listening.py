@@ -61,7 +61,16 @@ def reads_of(rule: AnyRule, custom_fields: CustomFields) -> Iterator[str]:
 
 def keys_of(change: ContactChange, engaged: Engaged | None = None) -> frozenset[int]:
     """Give the keys of an event: one for each field it names, and at most three more."""
-    return hashed(_touched_by(change, engaged))
+    keys = set(map(_field, change.fields))
+    keys.update(map(_custom_field, change.custom_fields))
+    if keys or change.creates:
+        keys.add(_field("updatedAt"))
+    if change.creates:
+        keys.add(_field("createdAt"))
+    keys.update(_hashed(list_key(one)) for one in (change.joined, change.left) if one)
+    if engaged is not None:
+        keys.add(_hashed(email_key(engaged.step_id, engaged.metric)))
+    return frozenset(keys)
 
 
 def hashed(names: Iterable[str]) -> frozenset[int]:
@@ -69,20 +78,17 @@ def hashed(names: Iterable[str]) -> frozenset[int]:
     return frozenset(map(_hashed, names))
 
 
-def _touched_by(change: ContactChange, engaged: Engaged | None) -> Iterator[str]:
-    yield from map(field_key, change.fields)
-    yield from map(custom_field_key, change.custom_fields)
-    if change.creates or change.fields or change.custom_fields:
-        yield field_key("updatedAt")
-    if change.creates:
-        yield field_key("createdAt")
-    for list_id in filter(None, (change.joined, change.left)):
-        yield list_key(list_id)
-    if engaged is not None:
-        yield email_key(engaged.step_id, engaged.metric)
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def _hashed(name: str) -> int:
     digest = blake2b(name.encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _field(name: str) -> int:
+    return _hashed(field_key(name))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _custom_field(api_name: str) -> int:
+    return _hashed(custom_field_key(api_name))

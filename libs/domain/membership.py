@@ -58,6 +58,7 @@ class Membership:
         step_id: Where it stands; the last step once it has ended.
         stood_at: When it came to the step it stands at.
         waiting_until: When its timer is due, if it has one.
+        times_out_at: When it goes on at the latest, if it waits for an event and not for ever.
         listens: The keys of the facts by which events may move or end it (listening.py).
         keying: The version of the program's keys that these are of.
         parked: What would have moved it while its flow was paused.
@@ -80,6 +81,7 @@ class Membership:
     step_id: str | None = None
     stood_at: datetime | None = None
     waiting_until: datetime | None = None
+    times_out_at: datetime | None = None
     listens: tuple[int, ...] = ()
     keying: int = KEYING
     parked: WalkEvent | None = None
@@ -150,6 +152,7 @@ class Membership:
             status=status,
             waiting_on=None,
             waiting_until=None,
+            times_out_at=None,
             listens=(),
             parked=None,
             ended_at=now,

@@ -44,12 +44,14 @@ class Suspend:
         until: When its timer is due (UTC), if it has one.
         effects: What the outside is asked to do meanwhile.
         details: What the timeline tells of it.
+        times_out_at: When the wait is over at the latest, if it is one for an event.
     """
 
     waiting_on: WaitingOn
     until: datetime | None = None
     effects: tuple[Effect, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    times_out_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ class _Walk:
         return (
             isinstance(answer, Suspend)
             and answer.waiting_on == now.waiting_on == "event"
-            and answer.until == now.waiting_until
+            and (answer.until, answer.times_out_at) == (now.waiting_until, now.times_out_at)
             and now.listen(listens) is now
         )
 
@@ -202,7 +202,7 @@ class _Walk:
                 return self.membership.drop(reason, self.now, **self._moved())
             case Suspend(waiting_on, until):
                 self._note_wait(answer)
-                return self.membership.suspend(waiting_on, until, self.now, **self._stand())
+                return self.membership.suspend(waiting_on, until, self.now, **self._stand(answer))
             case Continue():
                 self._note("completed", None, {})
                 return self.membership.complete(self.now, **self._moved())
@@ -217,13 +217,14 @@ class _Walk:
         elif answer.until is not None:
             self._note("waiting", self.step, {"until": to_text(answer.until)})
 
-    def _stand(self) -> dict[str, Any]:
+    def _stand(self, answer: Suspend) -> dict[str, Any]:
         """Say what else of the membership has changed now that it stands."""
         moved = self._moved()
         stood_at = self.membership.stood_at if self.stays else None
         return {
             **moved,
             "stood_at": stood_at or self.now,
+            "times_out_at": answer.times_out_at,
             "listens": self.flow.listens_at(moved["step_id"]),
             "keying": KEYING,
         }

@@ -124,7 +124,7 @@ class WaitStep(LinearStep):
         if ends_at is not None and ends_at <= context.now:
             return Continue("timeout", "timed_out", explain(verdict))
         until = earlier(ends_at, within_reach(verdict.until, context.now))
-        return Suspend("event", until, details=_told(verdict, ends_at))
+        return Suspend("event", until, details=_told(verdict, ends_at), times_out_at=ends_at)
 
 
 def _told(verdict: Verdict, ends_at: datetime | None) -> dict[str, Any]:

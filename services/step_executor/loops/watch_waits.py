@@ -67,9 +67,9 @@ def _is_missed(standing: Standing, flows: Mapping[UUID, Flow], now: datetime) ->
 
     What its timer has to do is the timer's: who is overdue counts as stuck.
     """
-    membership, contact = standing
+    membership, contact, version = standing
     until, flow = membership.waiting_until, flows.get(membership.flow_id)
-    if flow is None:
+    if flow is None or flow.version != version:
         return False
     try:
         missed = is_over(flow, membership, contact, min(now, until - _A_MOMENT) if until else now)

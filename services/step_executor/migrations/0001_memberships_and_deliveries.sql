@@ -49,6 +49,7 @@ CREATE TABLE membership (
     step_id text,
     stood_at timestamptz NOT NULL,
     waiting_until timestamptz,
+    times_out_at timestamptz,
     -- Keys of the facts by which events may move or end it, and the version of these keys. No index:
     -- a contact has few live memberships, and any column in an index makes every move dearer.
     listens bigint[] NOT NULL,

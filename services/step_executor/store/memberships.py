@@ -159,10 +159,11 @@ async def audit(pool: Pool, after: UUID, overdue: datetime, at_most: int) -> Aud
 
 
 class Standing(NamedTuple):
-    """A membership that waits for an event, and what is known of its contact."""
+    """A membership that waits for an event, what is known of its contact, and of its flow."""
 
     membership: Membership
     contact: ContactSnapshot
+    flow_version: int
 
 
 async def end_of_page(tx: Transaction, after: UUID, at_most: int) -> UUID | None:
@@ -174,7 +175,7 @@ async def end_of_page(tx: Transaction, after: UUID, at_most: int) -> UUID | None
 async def waits(tx: Transaction, after: UUID, last: UUID | None) -> list[Standing]:
     """Give those among some live memberships that wait for an event."""
     rows = queries.waits(tx, after=after, last=last or _LAST)
-    return [Standing(_membership(row), _contact(row)) async for row in rows]
+    return [Standing(_membership(row), _contact(row), row["flow_version"]) async for row in rows]
 
 
 def _contact(row: Any) -> ContactSnapshot:
@@ -197,6 +198,7 @@ def _where_they_stand(memberships: Sequence[Membership]) -> dict[str, list[Any]]
         "hops": [one.hop for one in memberships],
         "step_ids": [one.step_id for one in memberships],
         "stood_ats": [one.stood_at or one.entered_at for one in memberships],
+        "times_out_ats": [one.times_out_at for one in memberships],
         "listens": [_as_array(one.listens) for one in memberships],
         "keyings": [one.keying for one in memberships],
         "waiting_untils": [one.waiting_until for one in memberships],
@@ -229,6 +231,7 @@ def _membership(row: Any) -> Membership:
         waiting_on=row["waiting_on"],
         stood_at=row["stood_at"],
         waiting_until=row["waiting_until"],
+        times_out_at=row["times_out_at"],
         listens=tuple(row["listens"]),
         keying=row["keying"],
         parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,

@@ -45,7 +45,8 @@ OFFSET :at_most::int - 1
 -- The memberships of a page that wait for an event, each with what is known of its contact at that
 -- very moment; not those whose flow has changed a short time ago, or is paused: they are still to be
 -- brought in line with it.
-SELECT membership.*, contact.fields, contact.custom_fields, contact.lists
+SELECT membership.*, contact.fields, contact.custom_fields, contact.lists,
+       flow.version AS flow_version
   FROM membership
   JOIN contact
     ON contact.workspace_id = membership.workspace_id
@@ -57,27 +58,28 @@ SELECT membership.*, contact.fields, contact.custom_fields, contact.lists
    AND flow.status = 'active'
    AND flow.changed_at < now() - interval '30 minutes';
 
--- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, stood_ats, waiting_untils, listens, keyings, parked, dynamic_contexts, engagements, sequences)!
+-- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, stood_ats, waiting_untils, times_out_ats, listens, keyings, parked, dynamic_contexts, engagements, sequences)!
 -- New memberships.
 INSERT INTO membership (
        membership_id, partition, workspace_id, flow_id, contact_id, entry_source, entered_at,
-       updated_at, status, waiting_on, hop, step_id, stood_at, waiting_until, listens, keying,
-       parked, dynamic_context, engagement, sequence)
+       updated_at, status, waiting_on, hop, step_id, stood_at, waiting_until, times_out_at, listens,
+       keying, parked, dynamic_context, engagement, sequence)
 SELECT membership_id, partition, workspace_id, flow_id, contact_id, entry_source, entered_at,
-       updated_at, status, waiting_on, hop, step_id, stood_at, waiting_until, listens::bigint[],
-       keying, parked, dynamic_context, engagement, sequence
+       updated_at, status, waiting_on, hop, step_id, stood_at, waiting_until, times_out_at,
+       listens::bigint[], keying, parked, dynamic_context, engagement, sequence
   FROM unnest(
        :ids::uuid[], :partitions::int[], :workspaces::uuid[], :flows::uuid[], :contacts::uuid[],
        :entry_sources::text[], :entered_ats::timestamptz[], :updated_ats::timestamptz[],
        :statuses::text[], :waiting_ons::text[], :hops::int[], :step_ids::text[],
-       :stood_ats::timestamptz[], :waiting_untils::timestamptz[], :listens::text[],
-       :keyings::int[], :parked::jsonb[], :dynamic_contexts::jsonb[], :engagements::jsonb[],
+       :stood_ats::timestamptz[], :waiting_untils::timestamptz[],
+       :times_out_ats::timestamptz[], :listens::text[], :keyings::int[], :parked::jsonb[], :dynamic_contexts::jsonb[], :engagements::jsonb[],
        :sequences::int[])
        AS entered (membership_id, partition, workspace_id, flow_id, contact_id, entry_source,
                    entered_at, updated_at, status, waiting_on, hop, step_id, stood_at,
-                   waiting_until, listens, keying, parked, dynamic_context, engagement, sequence);
+                   waiting_until, times_out_at, listens, keying, parked, dynamic_context,
+                   engagement, sequence);
 
--- name: move(ids, old_sequences, old_hops, updated_ats, statuses, waiting_ons, hops, step_ids, stood_ats, waiting_untils, listens, keyings, parked, engagements, sequences)
+-- name: move(ids, old_sequences, old_hops, updated_ats, statuses, waiting_ons, hops, step_ids, stood_ats, waiting_untils, times_out_ats, listens, keyings, parked, engagements, sequences)
 -- Memberships that moved and live, each only if it still is where it was found.
 UPDATE membership AS mine
    SET updated_at = moved.updated_at,
@@ -87,6 +89,7 @@ UPDATE membership AS mine
        step_id = moved.step_id,
        stood_at = moved.stood_at,
        waiting_until = moved.waiting_until,
+       times_out_at = moved.times_out_at,
        listens = moved.listens::bigint[],
        keying = moved.keying,
        parked = moved.parked,
@@ -95,10 +98,11 @@ UPDATE membership AS mine
   FROM unnest(
        :ids::uuid[], :old_sequences::int[], :old_hops::int[], :updated_ats::timestamptz[],
        :statuses::text[], :waiting_ons::text[], :hops::int[], :step_ids::text[],
-       :stood_ats::timestamptz[], :waiting_untils::timestamptz[], :listens::text[],
-       :keyings::int[], :parked::jsonb[], :engagements::jsonb[], :sequences::int[])
+       :stood_ats::timestamptz[], :waiting_untils::timestamptz[],
+       :times_out_ats::timestamptz[], :listens::text[], :keyings::int[], :parked::jsonb[], :engagements::jsonb[], :sequences::int[])
        AS moved (membership_id, old_sequence, old_hop, updated_at, status, waiting_on, hop, step_id,
-                 stood_at, waiting_until, listens, keying, parked, engagement, sequence)
+                 stood_at, waiting_until, times_out_at, listens, keying, parked, engagement,
+                 sequence)
  WHERE mine.membership_id = moved.membership_id
    AND mine.sequence = moved.old_sequence
    AND mine.hop = moved.old_hop

@@ -54,7 +54,8 @@ def meant_by(
 def _add(meant: Meant, command: AboutContact) -> None:
     match command:
         case Observe(piece=piece):
-            meant.flow_ids.update(start.flow_id for start in command.starts)
+            if command.starts:
+                meant.flow_ids.update(start.flow_id for start in command.starts)
             if piece == 0:
                 _add_event(meant, command.event)
         case Enroll(flow_id=flow_id) | Remove(flow_id=flow_id):
@@ -71,4 +72,5 @@ def _add_event(meant: Meant, event: ContactEvent) -> None:
         return
     if isinstance(event, EmailEvent) and event.data.membership_id:
         meant.membership_ids.add(event.data.membership_id)
-    meant.keys = (meant.keys or frozenset()) | touched_by(event)
+    keys = touched_by(event)
+    meant.keys = keys if meant.keys is None else meant.keys | keys

@@ -1,6 +1,7 @@
 """What a walk says to others: one record about the membership, and a timer if it waits for one."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -64,7 +65,7 @@ def _state(membership: Membership) -> dict[str, Any]:
         "sequence": membership.sequence,
         "status": membership.status,
         "current_step_id": membership.step_id if membership.is_live else None,
-        "waiting_until": membership.waiting_until,
+        "waiting_until": _goes_on_at(membership),
         "entry_source": membership.entry_source,
         "dynamic_context": membership.dynamic_context,
         "entered_at": membership.entered_at,
@@ -72,6 +73,12 @@ def _state(membership: Membership) -> dict[str, Any]:
         "drop_reason": membership.drop_reason,
         "updated_at": membership.updated_at,
     }
+
+
+def _goes_on_at(membership: Membership) -> datetime | None:
+    """Say when it goes on at the latest; when a condition is judged anew is nobody's concern."""
+    waits_for_event = membership.waiting_on == "event"
+    return membership.times_out_at if waits_for_event else membership.waiting_until
 
 
 def _entry(sequence: int, entry: TimelineEntry) -> dict[str, Any]:

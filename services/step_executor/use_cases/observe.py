@@ -58,7 +58,7 @@ def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent)
     if after is not None and after.deleted:
         _drop_all(unit, received)
     elif is_news:
-        _tell_memberships(unit, received, touched_by(event))
+        _tell_memberships(unit, received, event)
 
 
 def _start(unit: UnitOfWork, received: Received[Observe], flow_start: FlowStart) -> None:
@@ -105,9 +105,11 @@ def _with_entry(membership: Membership, event: EmailEvent, metric: EmailMetric) 
     return WalkResult(noted, timeline=(entry,))
 
 
-def _tell_memberships(unit: UnitOfWork, received: Received[Observe], keys: frozenset[int]) -> None:
+def _tell_memberships(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
     """Let the runs hear of it that listen to what has changed, as they stand in memory."""
-    for membership in unit.live_memberships_of(received.message.contact_key):
+    live = unit.live_memberships_of(received.message.contact_key)
+    keys = touched_by(event) if live else frozenset()
+    for membership in live:
         if not membership.hears(keys):
             continue
         try:

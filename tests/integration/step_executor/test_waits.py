@@ -266,6 +266,7 @@ async def test_r13_after_a_pause_waits_are_judged_and_timed_anew(executor: Execu
     """In the pause an event parks it, and its time-out is void; then the fact is false again."""
     (timer,) = of(SetTimer, await waits_for(executor, ROME, timeout=TIMEOUT))
     await executor.define(a_waiting_flow(ROME, version=3, timeout=TIMEOUT, status="paused"))
+    executor.clock.now_is = NOW + DAY
     await executor.act(apply(3), updated(city="Rome"))
     assert await stands(executor) == ("until", "reactivation")
     assert await executor.act(fires(timer)) == []

@@ -18,7 +18,7 @@ from libs.domain.walk_events import (
     TIMER_FIRED,
     WalkEvent,
 )
-from services.step_executor.use_cases.messages import messages_of
+from services.step_executor.use_cases.messages import messages_of, state_of
 from tests.support.builders import NOW, a_flow, a_membership, snapshot
 from tests.support.waits import GONE_QUIET, ROME, TIMEOUT, a_waiting_flow
 
@@ -35,6 +35,13 @@ def test_it_stands_until_the_earlier_of_its_time_out_and_what_time_could_change(
     soon = standing(flow, lastActivityAt=(NOW - 29 * DAY).isoformat())
     assert (late.waiting_until, soon.waiting_until) == (NOW + 2 * DAY, NOW + DAY)
     assert standing(a_waiting_flow(ROME)).waiting_until is None
+
+
+def test_users_see_when_a_wait_is_over_and_not_when_it_is_judged() -> None:
+    fields = {"lastActivityAt": (NOW - 29 * DAY).isoformat()}
+    limited, unlimited = a_waiting_flow(GONE_QUIET, timeout=TIMEOUT), a_waiting_flow(GONE_QUIET)
+    assert state_of(standing(limited, **fields)).waiting_until == NOW + 2 * DAY
+    assert state_of(standing(unlimited, **fields)).waiting_until is None
 
 
 def test_no_timer_is_set_farther_than_any_wait_may_last() -> None:
