@@ -8,12 +8,14 @@ event       a fact about a contact, published by an upstream system
 flow        a definition: triggers that let contacts in and a graph of steps
 trigger     which events let a contact into a flow
 step        one thing a flow does: send, wait, branch, leave
-edge        the link from a step to the next
+edge        the link from a step to the next, by a name
+guard       a rule of a whole flow that keeps contacts out, or drops them
+definition  a flow in the engine's language; a document is how its author wrote it, in a dialect
 rule        a tree of groups and conditions, judged on the snapshot about a contact
 membership  one contact's one run through one flow
 enrollment  the act of becoming a member
 delivery    one outbound e-mail (later: webhook, SMS)
-timer       a durable on_event-up
+timer       a durable wake-up
 workspace   the tenant
 hop         how often a membership has stood still; commands name the hop they mean
 """

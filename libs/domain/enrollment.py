@@ -35,7 +35,7 @@ def refusal(
     """Say why a contact may not enter, or None if it may.
 
     The order of the questions is fixed: is the flow active, is the contact known, is it already
-    inside, may it come again (`no_reentry` counts every earlier run), is it disqualified.
+    inside, may it come again (`once` counts every earlier run), does a guard refuse it.
     """
     if flow.status is not FlowStatus.ACTIVE:
         return "flow_not_active"
@@ -43,6 +43,6 @@ def refusal(
         return "contact_not_found"
     if history.inside:
         return "already_in_flow"
-    if flow.reentry_policy == "no_reentry" and history.runs:
+    if flow.reentry == "once" and history.runs:
         return "reentry_denied"
-    return "contact_disqualified" if flow.disqualifies(snapshot, now) else None
+    return "contact_disqualified" if flow.refuses("entry", snapshot, now) else None

@@ -1,7 +1,7 @@
-"""The whole definition: triggers, steps and settings."""
+"""The whole definition: triggers, steps and guards, in the engine's language."""
 
-import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -13,16 +13,15 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    JsonValue,
     Tag,
-    field_validator,
     model_validator,
 )
 
 from libs.domain.contact import ContactSnapshot, CustomField
+from libs.domain.guards import CompiledGuard, Guard, GuardedAt
 from libs.domain.listening import hashed, reads_of
 from libs.domain.predicates import Predicate, compile_rule
-from libs.domain.rules import AudienceRules
+from libs.domain.rules import AnyRule, CustomFieldCondition, nodes_of
 from libs.domain.step import Step
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
@@ -32,10 +31,6 @@ from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
 from libs.domain.triggers.unknown import UnknownTrigger
-
-MAX_TRIGGERS = 25
-MAX_STEPS = 100
-MAX_SETTINGS_BYTES = 16 * 1024
 
 _UNKNOWN = "unknown"
 
@@ -87,34 +82,48 @@ class FlowStatus(StrEnum):
 _END_REASONS = {FlowStatus.ARCHIVED: "flow_archived", FlowStatus.DELETED: "flow_deleted"}
 
 
-class FlowContent(BaseModel):
-    """What a user writes of a flow, with its limits (services/api/native/README.md)."""
+class Definition(BaseModel):
+    """A flow in the engine's language: what every dialect's document is compiled to."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    description: Annotated[str, Field(max_length=1000)] | None = None
-    reentry_policy: Literal["allow", "no_reentry"] = "allow"
-    triggers: Annotated[list[AnyTrigger], Field(max_length=MAX_TRIGGERS)] = []
-    steps: Annotated[list[AnyStep], Field(max_length=MAX_STEPS)] = []
-    disqualification_rules: AudienceRules | None = None
-    settings: dict[str, JsonValue] = {}
+    name: str
+    triggers: list[AnyTrigger] = []
+    steps: list[AnyStep] = []
+    guards: list[Guard] = []
+    reentry: Literal["always", "once"] = "always"
 
-    @field_validator("settings")
-    @classmethod
-    def _settings_fit(cls, settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if len(json.dumps(settings).encode()) > MAX_SETTINGS_BYTES:
-            raise ValueError("settings hold at most 16 KB")
-        return settings
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        for name, ids in (
+            ("step_id", [step.step_id for step in self.steps]),
+            ("trigger_id", [one.trigger_id for one in self.triggers if one.trigger_id]),
+        ):
+            if twice := duplicates(ids):
+                raise ValueError(f"duplicate {name} {', '.join(twice)}")
+        return self
 
-    def duplicate_step_ids(self) -> list[str]:
-        """Name every step id that stands more than once."""
-        ids = [step.step_id for step in self.steps]
-        return sorted({step_id for step_id in ids if ids.count(step_id) > 1})
+    def rules(self) -> Iterator[AnyRule]:
+        """Give every rule tree, of steps and of guards."""
+        yield from (rule for step in self.steps if (rule := step.rule()) is not None)
+        yield from (guard.rule for guard in self.guards)
+
+    def custom_fields_named(self) -> set[UUID]:
+        """Name every custom field that a rule looks at."""
+        return {
+            node.field_definition_id
+            for rule in self.rules()
+            for node, _ in nodes_of(rule)
+            if isinstance(node, CustomFieldCondition)
+        }
+
+    def emails_named(self) -> set[UUID]:
+        """Name every mail that a step may send."""
+        return {email_id for step in self.steps for email_id in step.emails()}
 
 
-class Flow(FlowContent):
-    """A definition as it travels: the content, whose it is, and which version of it this is.
+class Flow(Definition):
+    """A definition as it travels: whose it is, which version of it this is, and its status.
 
     `custom_fields` holds the definition of every custom field the rules name, so that no service
     has to ask another one for it.
@@ -125,12 +134,6 @@ class Flow(FlowContent):
     version: Annotated[int, Field(ge=1)]
     status: FlowStatus
     custom_fields: Mapping[UUID, CustomField] = {}
-
-    @model_validator(mode="after")
-    def _step_ids_are_unique(self) -> Self:
-        if duplicates := self.duplicate_step_ids():
-            raise ValueError(f"steps: duplicate step_id {', '.join(duplicates)}")
-        return self
 
     @cached_property
     def steps_by_id(self) -> dict[str, Step]:
@@ -149,8 +152,9 @@ class Flow(FlowContent):
     @cached_property
     def _listening(self) -> dict[str | None, tuple[int, ...]]:
         """What is listened to at each step where it is more than everywhere (None)."""
-        rules, custom = self.disqualification_rules, self.custom_fields
-        everywhere = hashed(reads_of(rules, custom)) if rules else frozenset()
+        custom = self.custom_fields
+        guarded = [guard.rule for guard in self.guards if "event" in guard.at]
+        everywhere = hashed(key for rule in guarded for key in reads_of(rule, custom))
         here = {step.step_id: hashed(step.listens_to(custom)) for step in self.steps}
         found: dict[str | None, frozenset[int]] = {None: everywhere}
         found |= {step_id: everywhere | keys for step_id, keys in here.items() if keys}
@@ -170,9 +174,9 @@ class Flow(FlowContent):
         }
 
     @cached_property
-    def _disqualifies(self) -> Predicate | None:
-        rules = self.disqualification_rules
-        return compile_rule(rules, self.custom_fields) if rules else None
+    def _guards(self) -> dict[GuardedAt, list[CompiledGuard]]:
+        compiled = [CompiledGuard(guard, self.custom_fields) for guard in self.guards]
+        return {at: [one for one in compiled if at in one.guard.at] for at in get_args(GuardedAt)}
 
     @property
     def end_reason(self) -> str | None:
@@ -184,7 +188,12 @@ class Flow(FlowContent):
         """Where members start: the first step of the list."""
         return self.steps[0].step_id if self.steps else None
 
-    def disqualifies(self, snapshot: ContactSnapshot, now: datetime) -> bool:
-        """Say whether the disqualification rules match; what cannot be judged does not."""
-        judge = self._disqualifies
-        return judge is not None and judge(snapshot, now).outcome is True
+    def refuses(self, at: GuardedAt, contact: ContactSnapshot, now: datetime) -> str | None:
+        """Say why a contact may not be in this flow, by the first guard that refuses it."""
+        guards = self._guards[at]
+        return next((one.guard.reason for one in guards if one.refuses(contact, now)), None)
+
+
+def duplicates(ids: Iterable[str]) -> list[str]:
+    """Name every id that stands more than once."""
+    return sorted(one for one, times in Counter(ids).items() if times > 1)

@@ -53,7 +53,7 @@ def reads_of(rule: AnyRule, custom_fields: CustomFields) -> Iterator[str]:
                 yield custom_field_key(definition.api_name if definition else str(field_id))
             case ListMembership(list_id=list_id):
                 yield list_key(list_id)
-            case EmailStep(node_id=step_id, metric=metric):
+            case EmailStep(step_id=step_id, metric=metric):
                 yield email_key(step_id, metric)
             case _:
                 continue

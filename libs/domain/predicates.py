@@ -175,11 +175,11 @@ def _list_membership(rule: ListMembership) -> Predicate:
 
 
 def _email_step(rule: EmailStep) -> Predicate:
-    asked = f"{rule.node_id} {rule.metric} {rule.operator}"
+    asked = f"{rule.step_id} {rule.metric} {rule.operator}"
     wanted = rule.operator == "has_activity"
 
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
-        happened = rule.metric in snapshot.engagement.get(rule.node_id, {})
+        happened = rule.metric in snapshot.engagement.get(rule.step_id, {})
         return Verdict(happened is wanted, (Seen(asked, happened, happened is wanted),))
 
     return judge

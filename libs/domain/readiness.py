@@ -1,15 +1,15 @@
 """What is missing before a flow may be activated, and what its author may want to look at.
 
-Drafts may be incomplete. Every step and trigger reports its own problems; what concerns the graph
-as a whole is found here. Paths look like `flow_nodes.0.email_approval`: the number is the step's
-place in the list.
+Drafts may be incomplete. Every step and trigger reports its own issues; what concerns the graph
+as a whole is found here. Dialects phrase what is found in the words of their documents.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from libs.domain.flow import FlowContent
+from libs.domain.flow import Definition
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.rules import AnyRule, CustomFieldCondition, EmailStep, ListMembership, nodes_of
 from libs.domain.step import Step
 
@@ -18,10 +18,10 @@ Graph = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a flow may be activated; `missing` and `warnings` are paths into it."""
+    """Whether a flow may be activated: what is missing, and what only deserves a look."""
 
-    missing: tuple[str, ...]
-    warnings: tuple[str, ...]
+    missing: tuple[Issue, ...]
+    warnings: tuple[Issue, ...]
 
     @property
     def ready(self) -> bool:
@@ -29,61 +29,74 @@ class Readiness:
         return not self.missing
 
 
-def readiness(flow: FlowContent, inventory: Inventory) -> Readiness:
+def readiness(flow: Definition, inventory: Inventory) -> Readiness:
     """Check a whole definition."""
-    missing = [*_triggers(flow, inventory), *_steps(flow, inventory), *_cycles(flow)]
+    missing = [
+        *_triggers(flow, inventory),
+        *_guards(flow, inventory),
+        *_steps(flow, inventory),
+        *_cycles(flow),
+    ]
     return Readiness(tuple(dict.fromkeys(missing)), tuple(_warnings(flow)))
 
 
-def _triggers(flow: FlowContent, inventory: Inventory) -> Iterator[str]:
+def _triggers(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
     for index, trigger in enumerate(flow.triggers):
-        yield from (f"triggers.{index}.{path}" for path in trigger.problems(inventory))
+        yield from (issue.under("triggers", index) for issue in trigger.issues(inventory))
 
 
-def _steps(flow: FlowContent, inventory: Inventory) -> Iterator[str]:
+def _guards(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
+    for index, guard in enumerate(flow.guards):
+        for issue in _rule(guard.rule, (), inventory):
+            yield Issue(("guards", index, "rule"), issue.code)
+
+
+def _steps(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
     if not flow.steps:
-        yield "flow_nodes"
+        yield Issue.at("steps")
     ids = {step.step_id for step in flow.steps}
     mailing = {step.step_id for step in flow.steps if step.sends_email}
     for index, step in enumerate(flow.steps):
-        problems = [
-            *step.problems(inventory),
+        issues = [
+            *step.issues(inventory),
             *_dangling(step, ids),
             *_rule(step.rule(), mailing, inventory),
         ]
-        yield from (f"flow_nodes.{index}.{problem}" for problem in problems)
+        yield from (issue.under("steps", index) for issue in issues)
 
 
-def _dangling(step: Step, ids: Iterable[str]) -> Iterator[str]:
-    """Name the edges that lead to a step that does not exist, wherever in the step they stand."""
-    for edge in step.edges():
-        if edge.target is not None and edge.target not in ids:
-            yield edge.path
+def _dangling(step: Step, ids: Iterable[str]) -> Iterator[Issue]:
+    """Name the edges that lead to a step that does not exist."""
+    for edge, target in step.edges.items():
+        if target is not None and target not in ids:
+            yield Issue.at("edges", edge, code="unknown")
 
 
-def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[str]:
+def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[Issue]:
+    """Name a rule that asks about what does not exist."""
+    unknown = Issue.at("condition", code="unknown")
     for node, _ in nodes_of(rule) if rule else ():
         match node:
-            case EmailStep() if node.node_id not in mailing:
-                yield "condition"
+            case EmailStep() if node.step_id not in mailing:
+                yield unknown
             case ListMembership() if node.list_id not in inventory.lists:
-                yield "condition"
+                yield unknown
             case CustomFieldCondition() if node.field_definition_id not in inventory.custom_fields:
-                yield "condition"
+                yield unknown
             case _:
                 continue
 
 
 def _graph(steps: Iterable[Step]) -> Graph:
-    return {step.step_id: [edge.target for edge in step.edges() if edge.target] for step in steps}
+    return {step.step_id: [target for target in step.edges.values() if target] for step in steps}
 
 
-def _cycles(flow: FlowContent) -> Iterator[str]:
+def _cycles(flow: Definition) -> Iterator[Issue]:
     """Name the steps that lie on a way round that takes no time: nobody would ever come to rest."""
     graph = _graph(step for step in flow.steps if not step.takes_time)
     for index, step in enumerate(flow.steps):
         if step.step_id in _reached_from(graph.get(step.step_id, []), graph):
-            yield f"flow_nodes.{index}.cycle"
+            yield Issue.at("steps", index, code="endless_circle")
 
 
 def _reached_from(start: Iterable[str], graph: Graph) -> set[str]:
@@ -97,10 +110,12 @@ def _reached_from(start: Iterable[str], graph: Graph) -> set[str]:
     return reached
 
 
-def _warnings(flow: FlowContent) -> Iterator[str]:
+def _warnings(flow: Definition) -> Iterator[Issue]:
     if not flow.triggers:
-        yield "triggers"
+        yield Issue.at("triggers", code="no_trigger")
     reachable = _reached_from([flow.steps[0].step_id] if flow.steps else [], _graph(flow.steps))
     for index, step in enumerate(flow.steps):
         if step.step_id not in reachable:
-            yield f"flow_nodes.{index}.unreachable"
+            yield Issue.at("steps", index, code="unreachable")
+        if len(step.edge_names()) > 1 and not any(step.edges.values()):
+            yield Issue.at("steps", index, "edges", code="leads_nowhere")

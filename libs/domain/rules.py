@@ -1,8 +1,7 @@
-"""Rule trees: groups and conditions, exactly as the API takes them.
+"""Rule trees: groups and conditions.
 
-A tree has a `group` or a single `condition` at its root; groups nest up to five levels
-and a tree holds at most a hundred nodes. Keys are camelCase, because a stored tree must come back
-as it was sent. Short operator names are accepted and mean the long ones.
+A tree has a `group` or a single `condition` at its root. Dialects have their own spellings and
+limits; this is the form they are compiled to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,6 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -22,28 +20,8 @@ from pydantic import (
 
 from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType, Scalar
 
-MAX_DEPTH = 5
-MAX_NODES = 100
-
-_ALIASES: Mapping[object, str] = {
-    "eq": "equals",
-    "is": "equals",
-    "neq": "not_equals",
-    "ne": "not_equals",
-    "is_not": "not_equals",
-    "gt": "greater_than",
-    "after": "greater_than",
-    "gte": "greater_than_or_equal",
-    "lt": "less_than",
-    "before": "less_than",
-    "lte": "less_than_or_equal",
-    "member_of": "is_member",
-    "in_list": "is_member",
-    "not_member_of": "is_not_member",
-    "not_in_list": "is_not_member",
-    "occurred": "has_activity",
-    "not_occurred": "has_no_activity",
-}
+MAX_DEPTH = 20
+MAX_NODES = 1000
 
 FieldOperator = Literal[
     "equals",
@@ -76,12 +54,8 @@ OPERATORS: Mapping[FieldType, frozenset[str]] = {
 """Which operators a field of each type takes (services/api/native/README.md, "Rules")."""
 
 
-def _long_name(operator: object) -> object:
-    return _ALIASES.get(operator, operator) if isinstance(operator, str) else operator
-
-
 class _Node(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class RelativeAmount(_Node):
@@ -103,23 +77,13 @@ Operand = Annotated[str, Field(max_length=1000)] | bool | int | float | Relative
 
 class _FieldCondition(_Node):
     kind: Literal["condition"]
-    operator: Annotated[FieldOperator, BeforeValidator(_long_name)]
+    operator: FieldOperator
     value: Operand = None
 
 
 def _check_operand(condition: _FieldCondition) -> None:
     if condition.operator not in NO_OPERAND and condition.value is None:
         raise ValueError(f"value: operator {condition.operator} needs a value")
-
-
-def _check_contact_field(condition: "ContactField") -> "ContactField":
-    kind = STANDARD_FIELDS.get(condition.field)
-    if kind is None:
-        raise ValueError(f"field: {condition.field} is not a standard contact field")
-    if condition.operator not in OPERATORS[kind]:
-        raise ValueError(f"operator: {condition.operator} does not apply to a {kind} field")
-    _check_operand(condition)
-    return condition
 
 
 class ContactField(_FieldCondition):
@@ -133,7 +97,32 @@ class CustomFieldCondition(_FieldCondition):
     """Looks at a custom field, by the id of its definition."""
 
     source: Literal["custom_field"]
-    field_definition_id: UUID = Field(alias="fieldDefinitionId")
+    field_definition_id: UUID
+
+
+def check_contact_field(condition: ContactField) -> ContactField:
+    """See that a field exists, and that its type takes the operator.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    kind = STANDARD_FIELDS.get(condition.field)
+    if kind is None:
+        raise ValueError(f"field: {condition.field} is not a standard contact field")
+    if condition.operator not in OPERATORS[kind]:
+        raise ValueError(f"operator: {condition.operator} does not apply to a {kind} field")
+    _check_operand(condition)
+    return condition
+
+
+def check_custom_field(condition: CustomFieldCondition) -> CustomFieldCondition:
+    """See that an operator that needs a value has one.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    _check_operand(condition)
+    return condition
 
 
 class ListMembership(_Node):
@@ -141,8 +130,8 @@ class ListMembership(_Node):
 
     kind: Literal["condition"]
     source: Literal["list_membership"]
-    list_id: UUID = Field(alias="listId")
-    operator: Annotated[Literal["is_member", "is_not_member"], BeforeValidator(_long_name)]
+    list_id: UUID
+    operator: Literal["is_member", "is_not_member"]
 
 
 class EmailStep(_Node):
@@ -150,14 +139,9 @@ class EmailStep(_Node):
 
     kind: Literal["condition"]
     source: Literal["email_step"]
-    node_id: str = Field(alias="nodeId", min_length=1, max_length=120)
+    step_id: str = Field(min_length=1, max_length=120)
     metric: EmailMetric
-    operator: Annotated[Literal["has_activity", "has_no_activity"], BeforeValidator(_long_name)]
-
-
-def _check_needed(condition: CustomFieldCondition) -> CustomFieldCondition:
-    _check_operand(condition)
-    return condition
+    operator: Literal["has_activity", "has_no_activity"]
 
 
 class Group(_Node):
@@ -168,7 +152,7 @@ class Group(_Node):
     conditions: list["Rule"] = Field(min_length=1)
 
 
-def _which(node: object) -> str | None:
+def which_node(node: object) -> str | None:
     """Tell a node apart: a group by its kind, a condition by its source."""
     read = node.get if isinstance(node, Mapping) else partial(getattr, node)
     name = read("source" if read("kind", None) == "condition" else "kind", None)
@@ -177,11 +161,11 @@ def _which(node: object) -> str | None:
 
 Rule = Annotated[
     Annotated[Group, Tag("group")]
-    | Annotated[ContactField, AfterValidator(_check_contact_field), Tag("contact_field")]
-    | Annotated[CustomFieldCondition, AfterValidator(_check_needed), Tag("custom_field")]
+    | Annotated[ContactField, AfterValidator(check_contact_field), Tag("contact_field")]
+    | Annotated[CustomFieldCondition, AfterValidator(check_custom_field), Tag("custom_field")]
     | Annotated[ListMembership, Tag("list_membership")]
     | Annotated[EmailStep, Tag("email_step")],
-    Discriminator(_which),
+    Discriminator(which_node),
 ]
 AnyRule = Group | ContactField | CustomFieldCondition | ListMembership | EmailStep
 
@@ -194,25 +178,39 @@ def nodes_of(rule: AnyRule, depth: int = 1) -> Iterator[tuple[AnyRule, int]]:
             yield from nodes_of(child, depth + 1)
 
 
-def _check_size(rule: AnyRule) -> AnyRule:
+def check_size(rule: AnyRule, most_nodes: int = MAX_NODES, deepest: int = MAX_DEPTH) -> AnyRule:
+    """See that a tree is not too large.
+
+    Raises:
+        ValueError: If it is.
+    """
     nodes = list(nodes_of(rule))
-    if len(nodes) > MAX_NODES:
-        raise ValueError(f"a rule tree holds at most {MAX_NODES} groups and conditions")
-    if any(depth > MAX_DEPTH and isinstance(node, Group) for node, depth in nodes):
-        raise ValueError(f"groups nest at most {MAX_DEPTH} levels deep")
+    if len(nodes) > most_nodes:
+        raise ValueError(f"a rule tree holds at most {most_nodes} groups and conditions")
+    if any(depth > deepest and isinstance(node, Group) for node, depth in nodes):
+        raise ValueError(f"groups nest at most {deepest} levels deep")
     return rule
 
 
-def _refuse_email_step(rule: AnyRule) -> AnyRule:
+def _within_limits(rule: AnyRule) -> AnyRule:
+    return check_size(rule)
+
+
+def refuse_email_step(rule: AnyRule) -> AnyRule:
+    """See that a tree asks nothing about a run.
+
+    Raises:
+        ValueError: If it does.
+    """
     if any(isinstance(node, EmailStep) for node, _ in nodes_of(rule)):
         raise ValueError("email_step conditions are not allowed here")
     return rule
 
 
-RuleTree = Annotated[Rule, AfterValidator(_check_size)]
+RuleTree = Annotated[Rule, AfterValidator(_within_limits)]
 """A whole tree, as a step of a flow takes it."""
 
-AudienceRules = Annotated[Rule, AfterValidator(_check_size), AfterValidator(_refuse_email_step)]
+AudienceRules = Annotated[Rule, AfterValidator(_within_limits), AfterValidator(refuse_email_step)]
 """A whole tree that is judged outside a run: no email_step."""
 
 __all__ = [

@@ -1,35 +1,28 @@
 """What every step has: an id, a label, edges, and the questions that are asked of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.rules import AnyRule
 from libs.domain.step_result import Continue, StepContext, StepResult
+from libs.domain.strictness import is_strict
 
 StepId = Annotated[str, Field(min_length=1, max_length=120)]
 
 
-class Edge(NamedTuple):
-    """A way out of a step.
+class Step(BaseModel):
+    """One node of the graph. Subclasses answer `on_enter`, and `on_event` if they ever suspend.
 
     Attributes:
-        name: What a result calls it: `next`, `true`, `arm:<id>`.
-        path: Where the target stands in the step's document: `next_step_id`, `arms.0.next_step_id`.
-        target: The step it leads to; None ends the flow there.
+        edges: Where its ways out lead, by their names; None ends the flow there, and so does a way
+            out that is not named.
     """
-
-    name: str
-    path: str
-    target: str | None
-
-
-class Step(BaseModel):
-    """One node of the graph. Subclasses answer `on_enter`, and `on_event` if they ever suspend."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -40,14 +33,22 @@ class Step(BaseModel):
 
     step_id: StepId
     label: Annotated[str, Field(max_length=200)] | None = None
+    edges: dict[str, StepId | None] = {}
 
-    def edges(self) -> tuple[Edge, ...]:
-        """Give every way out, also those that lead nowhere: the one place that names them."""
+    @model_validator(mode="after")
+    def _edges_exist(self, info: ValidationInfo) -> Self:
+        unknown = sorted(self.edges.keys() - set(self.edge_names()))
+        if unknown and is_strict(info):
+            raise ValueError(f"edges.{unknown[0]}: this step has no such edge")
+        return self
+
+    def edge_names(self) -> tuple[str, ...]:
+        """Name every way out this step can have."""
         return ()
 
     def target(self, edge: str) -> str | None:
         """Say where an edge leads; None ends the flow."""
-        return next((one.target for one in self.edges() if one.name == edge), None)
+        return self.edges.get(edge)
 
     def rule(self) -> AnyRule | None:
         """Give the rule tree this step judges, if it has one."""
@@ -61,8 +62,8 @@ class Step(BaseModel):
         """Name the mails it may send."""
         return ()
 
-    def problems(self, inventory: Inventory) -> Iterator[str]:  # noqa: ARG002  (most need nothing)
-        """Name what is missing before an active flow may hold this step, as paths into the step."""
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
+        """Name what is missing before an active flow may hold this step, with places in it."""
         yield from ()
 
     def on_enter(self, context: StepContext) -> StepResult:
@@ -77,12 +78,6 @@ class Step(BaseModel):
 class LinearStep(Step):
     """A step with one way out."""
 
-    next_step_id: StepId | None = None
-
-    def edges(self) -> tuple[Edge, ...]:
-        """Give the one edge."""
-        return (Edge("next", "next_step_id", self.next_step_id),)
-
-    def target(self, edge: str) -> str | None:
-        """Say where the one edge leads."""
-        return self.next_step_id if edge == "next" else None
+    def edge_names(self) -> tuple[str, ...]:
+        """Name the one edge."""
+        return ("next",)

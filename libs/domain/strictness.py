@@ -22,12 +22,17 @@ def read_strictly(kind: type[ModelT], sent: Any) -> ModelT:
     return kind.model_validate(sent, extra="forbid", context={_STRICT: True})
 
 
+def is_strict(info: ValidationInfo) -> bool:
+    """Say whether what is being read comes from a user."""
+    return bool(info.context and info.context.get(_STRICT))
+
+
 def refuse_if_strict(info: ValidationInfo, value: str, what: str) -> str:
     """Give a type nobody knows back where reading is tolerant.
 
     Raises:
         ValueError: Where it is strict.
     """
-    if info.context and info.context.get(_STRICT):
+    if is_strict(info):
         raise ValueError(f"{value!r} is not a type of {what}")
     return value

@@ -180,8 +180,8 @@ class _Walk:
         if step is None:
             return Exit("step_removed")
         self.step = step
-        if self.flow.disqualifies(self.contact, self.now):
-            return Exit("disqualified")
+        if reason := self.flow.refuses("step", self.contact, self.now):
+            return Exit(reason)
         return step.on_enter(self._context(step))
 
     def _told(self, answer: Continue | Suspend) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp
 
 from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.relay import Relay
@@ -16,21 +16,26 @@ from libs.contracts import command_replies, topics
 from libs.contracts import contact_commands as contact_commands_contract
 from libs.contracts import contact_events as contact_events_contract
 from libs.contracts import membership_events as membership_events_contract
+from services.api.engine import app as engine
+from services.api.engine import phrasing as engine_phrasing
+from services.api.engine.documents import ENGINE
 from services.api.handlers import contact_commands, contact_events, membership_events
-from services.api.http import problems
-from services.api.http.bodies import readable
-from services.api.http.guards import Guards
+from services.api.http.by_path import ByPath
+from services.api.http.middleware import RequestMiddleware
 from services.api.loops.erase_deleted import erase_deleted
 from services.api.loops.fold_counts import fold
-from services.api.native import directory, emails, flow_steps, flows, memberships
+from services.api.native import app as native
+from services.api.native import phrasing as native_phrasing
+from services.api.native.compile import NATIVE
 from services.api.settings import Settings
 from services.api.store import keys
-from services.api.tracking import links
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
 
 _FOLD_SECONDS = 10.0
 _ERASE_SECONDS = 5.0
+DIALECTS = {dialect.name: dialect for dialect in (ENGINE, NATIVE)}
+"""Every language flows are written in."""
 
 
 async def wire(builder: ServiceBuilder) -> None:
@@ -44,10 +49,10 @@ async def wire(builder: ServiceBuilder) -> None:
     builder.partition(*partitioned(settings))
     _read(builder)
     app_context = AppContext(
-        builder.pool, relay, builder.publisher, replies, builder.clock, settings
+        builder.pool, relay, builder.publisher, replies, builder.clock, settings, DIALECTS
     )
     await _first_key(app_context)
-    builder.serve(Guards(app_of(app_context)))
+    builder.serve(app_of(app_context))
 
 
 def _read(builder: ServiceBuilder) -> None:
@@ -72,19 +77,12 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
     return [*by_month, seen_events.partitioned(settings.seen_events_keep_days)]
 
 
-def app_of(app_context: AppContext) -> FastAPI:
-    """Put the dialects together."""
-    app = FastAPI(
-        title="Millrace",
-        version="1",
-        description="Triggered flows.",
-        dependencies=[Depends(readable)],
+def app_of(app_context: AppContext) -> ASGIApp:
+    """Put the dialects together: each is an application of its own."""
+    return ByPath(
+        {ENGINE.path: RequestMiddleware(engine.app_of(app_context), engine_phrasing.body_of)},
+        otherwise=RequestMiddleware(native.app_of(app_context), native_phrasing.body_of),
     )
-    app.state.app_context = app_context
-    problems.install(app)
-    for dialect in (flows, flow_steps, memberships, emails, directory, links):
-        app.include_router(dialect.router)
-    return app
 
 
 async def _first_key(app_context: AppContext) -> None:

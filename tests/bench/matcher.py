@@ -111,12 +111,12 @@ def _steps() -> Iterator[Json]:
         match number % 3:
             case 0:
                 yield {"step_id": own, "type": "send_email", "email_id": str(uuid4()),
-                       "next_step_id": following}  # fmt: skip
+                       "edges": {"next": following}}  # fmt: skip
             case 1:
                 yield {"step_id": own, "type": "wait", "duration_amount": 3,
-                       "duration_unit": "days", "next_step_id": following}  # fmt: skip
+                       "duration_unit": "days", "edges": {"next": following}}  # fmt: skip
             case _:
-                opened = {**OPENED, "nodeId": "step-0"}
-                yield {"step_id": own, "type": "condition_check", "default_step_id": following,
+                opened = {**OPENED, "step_id": "step-0"}
+                yield {"step_id": own, "type": "condition_check", "edges": {"default": following},
                        "condition": {"kind": "group", "operator": "and",
                                      "conditions": [opened]}}  # fmt: skip

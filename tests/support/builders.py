@@ -20,20 +20,39 @@ Json = dict[str, Any]
 OPENED: Json = {
     "kind": "condition",
     "source": "email_step",
-    "nodeId": "send-welcome",
+    "step_id": "send-welcome",
     "metric": "opened",
     "operator": "has_activity",
 }
 WELCOME_STEPS: list[Json] = [
     {"step_id": "send-welcome", "type": "send_email", "email_id": str(WELCOME),
-     "next_step_id": "wait-3-days"},
+     "edges": {"next": "wait-3-days"}},
     {"step_id": "wait-3-days", "type": "wait", "duration_amount": 3, "duration_unit": "days",
-     "next_step_id": "check-opened"},
+     "edges": {"next": "check-opened"}},
     {"step_id": "check-opened", "type": "condition_check",
      "condition": {"kind": "group", "operator": "and", "conditions": [OPENED]},
-     "false_step_id": "send-followup"},
+     "edges": {"false": "send-followup"}},
     {"step_id": "send-followup", "type": "send_email", "email_id": str(FOLLOWUP)},
 ]  # fmt: skip
+"""The welcome series in the engine's language; `native_steps` gives it as users may write it."""
+
+
+def native_steps() -> list[Json]:
+    """The welcome series, in the native dialect."""
+    opened = {**OPENED, "nodeId": OPENED["step_id"]}
+    del opened["step_id"]
+    welcome, wait, check, followup = WELCOME_STEPS
+    return [
+        {**_without_edges(welcome), "next_step_id": "wait-3-days"},
+        {**_without_edges(wait), "next_step_id": "check-opened"},
+        {**_without_edges(check), "false_step_id": "send-followup",
+         "condition": {"kind": "group", "operator": "and", "conditions": [opened]}},
+        dict(followup),
+    ]  # fmt: skip
+
+
+def _without_edges(step: Json) -> Json:
+    return {name: value for name, value in step.items() if name != "edges"}
 
 
 def a_flow(steps: list[Json] | None = None, **changes: Any) -> Flow:

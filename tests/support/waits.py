@@ -17,12 +17,17 @@ def field(name: str, operator: str, value: Any = None) -> Json:
     return rule if value is None else {**rule, "value": value}
 
 
+def a_guard(rule: Json) -> Json:
+    """Keep out and drop who matches."""
+    return {"rule": rule, "wants": False}
+
+
 def ago(amount: int, unit: str) -> Json:
     return {"relative": {"amount": amount, "unit": unit, "direction": "ago"}}
 
 
 def mail(metric: str) -> Json:
-    return {"kind": "condition", "source": "email_step", "nodeId": "send-welcome",
+    return {"kind": "condition", "source": "email_step", "step_id": "send-welcome",
             "metric": metric, "operator": "has_activity"}  # fmt: skip
 
 
@@ -32,14 +37,21 @@ GONE_QUIET = field("lastActivityAt", "less_than_or_equal", ago(30, "days"))
 
 def waiting(condition: Json, **more: Any) -> list[Json]:
     """Wait for a condition, then stand for a day; if it times out, stand for a week."""
+    edges = more.pop("edges", {})
     return [
-        {"step_id": "until", "type": "wait", "condition": condition, "next_step_id": "met", **more},
+        {
+            "step_id": "until",
+            "type": "wait",
+            "condition": condition,
+            "edges": {"next": "met", **edges},
+            **more,
+        },
         {"step_id": "met", "type": "wait", "duration_amount": 1, "duration_unit": "days"},
         {"step_id": "late", "type": "wait", "duration_amount": 1, "duration_unit": "weeks"},
     ]
 
 
-TIMEOUT: Json = {"timeout_amount": 2, "timeout_unit": "days", "timeout_step_id": "late"}
+TIMEOUT: Json = {"timeout_amount": 2, "timeout_unit": "days", "edges": {"timeout": "late"}}
 
 
 def a_waiting_flow(condition: Json, version: int = 2, **changes: Any) -> Flow:

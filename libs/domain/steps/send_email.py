@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, DeliverEmail, StepContext, StepResult, Suspend
 from libs.domain.walk_events import DeliveryFinished
@@ -26,13 +27,13 @@ class SendEmailStep(LinearStep):
         """Name its mail."""
         return (self.email_id,) if self.email_id else ()
 
-    def problems(self, inventory: Inventory) -> Iterator[str]:
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know its mail yet, or the mail may not be approved yet."""
         status = inventory.emails.get(self.email_id) if self.email_id else None
         if status is None:
-            yield "email_id"
+            yield Issue.at("email_id", code="unknown" if self.email_id else "missing")
         elif status != "approved":
-            yield "email_approval"
+            yield Issue.at("email_id", code="not_approved")
 
     def on_enter(self, context: StepContext) -> StepResult:  # noqa: ARG002  (nothing to look at yet)
         """Plan the delivery; consent is judged at the moment of sending."""

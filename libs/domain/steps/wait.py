@@ -20,10 +20,11 @@ from libs.domain.calendar import (
 )
 from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.listening import reads_of
 from libs.domain.predicates import Predicate, Verdict, explain
 from libs.domain.rules import AnyRule, RuleTree
-from libs.domain.step import Edge, LinearStep, StepId
+from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, StepContext, StepResult, Suspend
 
 _Amount = Annotated[int, Field(ge=1, strict=True)]
@@ -42,8 +43,8 @@ class WaitStep(LinearStep):
 
     A condition is judged on arrival, when an event changes what it looks at, and when time alone
     could make it hold. With `timeout_amount` and `timeout_unit` the wait ends after that time at
-    the latest, by `timeout_step_id` if there is one, otherwise by the next edge. A condition that
-    cannot be judged does not hold.
+    the latest, by the edge `timeout` if it is named (leading to None it ends the flow there),
+    otherwise by the next one. A condition that cannot be judged does not hold.
     """
 
     type: Literal["wait"]
@@ -52,7 +53,6 @@ class WaitStep(LinearStep):
     condition: Annotated[RuleTree | None, _IF_GIVEN] = None
     timeout_amount: Annotated[_Amount | None, _IF_GIVEN] = None
     timeout_unit: Annotated[DurationUnit | None, _IF_GIVEN] = None
-    timeout_step_id: Annotated[StepId | None, _IF_GIVEN] = None
 
     @model_validator(mode="after")
     def _not_too_long(self) -> Self:
@@ -71,17 +71,13 @@ class WaitStep(LinearStep):
         """A condition may hold on arrival: it stops nobody who goes in circles."""
         return self.condition is None
 
-    def edges(self) -> tuple[Edge, ...]:
-        """Give the one edge, and the one of the time-out where there is a condition."""
-        if self.condition is None:
-            return super().edges()
-        return (*super().edges(), Edge("timeout", "timeout_step_id", self.target("timeout")))
+    def edge_names(self) -> tuple[str, ...]:
+        """Name the one edge, and the one of the time-out where there is a condition."""
+        return ("next",) if self.condition is None else ("next", "timeout")
 
     def target(self, edge: str) -> str | None:
         """Say where an edge leads; a time-out without an edge goes on as if the condition held."""
-        if edge == "timeout":
-            return self.timeout_step_id or self.next_step_id
-        return super().target(edge)
+        return self.edges[edge] if edge in self.edges else self.edges.get("next")
 
     def rule(self) -> AnyRule | None:
         """Give the condition."""
@@ -91,12 +87,12 @@ class WaitStep(LinearStep):
         """Name what the condition looks at."""
         return reads_of(self.condition, custom_fields) if self.condition else ()
 
-    def problems(self, inventory: Inventory) -> Iterator[str]:  # noqa: ARG002  (as in Step)
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
         """A draft may not know yet how long to wait, or for what."""
         if self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
-            yield "wait"
+            yield Issue.at("duration_amount")
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
-            yield "timeout"
+            yield Issue.at("timeout_amount")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed, or the condition holds."""

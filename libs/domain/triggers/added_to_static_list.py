@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.trigger import IndexKey, Trigger
 
 
@@ -18,7 +19,7 @@ class AddedToStaticListTrigger(Trigger):
         """File it under its list."""
         return IndexKey("list.contact_added", str(self.list_id)) if self.list_id else None
 
-    def problems(self, inventory: Inventory) -> Iterator[str]:
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know its list yet, or name one that does not exist."""
         if self.list_id not in inventory.lists:
-            yield "list_id"
+            yield Issue.at("list_id", code="unknown" if self.list_id else "missing")

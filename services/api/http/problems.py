@@ -1,6 +1,7 @@
-"""The error body, and the status of each problem: here and nowhere else."""
+"""The status of each problem: here and nowhere else. Its body is the dialect's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -8,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from libs.chassis.outages import is_outage
-from services.api.use_cases.content import problem_of_issues
+from services.api.use_cases.bodies import issue_of, problem_of_issues
 from services.api.use_cases.problems import Kind, Problem, unavailable
 
 STATUS: Mapping[Kind, int] = {
@@ -26,40 +27,38 @@ _CODES: Mapping[int, str] = {
 _PLACES = frozenset({"body", "path", "query", "header"})
 
 
-def body_of(problem: Problem) -> dict[str, object]:
-    """Write a problem as the API does: a sentence, a code, and details where there are some."""
-    body: dict[str, object] = {"error": problem.message, "error_code": problem.code}
-    return body | {"details": problem.details} if problem.details else body
+Phrase = Callable[[Problem], Mapping[str, Any]]
+"""How a dialect writes the body of a problem."""
 
 
-def answer(problem: Problem) -> JSONResponse:
+def answer(problem: Problem, phrase: Phrase) -> JSONResponse:
     """Answer with a problem."""
     headers = {"Retry-After": "1"} if problem.kind == "unavailable" else None
-    return JSONResponse(body_of(problem), STATUS[problem.kind], headers=headers)
+    return JSONResponse(phrase(problem), STATUS[problem.kind], headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Let the app answer every problem with the error body."""
+def install(app: FastAPI, phrase: Phrase) -> None:
+    """Let the app of a dialect answer every problem in its own words."""
 
     async def on_problem(_request: Request, problem: Exception) -> JSONResponse:
         assert isinstance(problem, Problem)  # noqa: S101  (registered for this type alone)
-        return answer(problem)
+        return answer(problem, phrase)
 
     async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101  (as above)
-        return answer(_invalid(error))
+        return answer(_invalid(error), phrase)
 
     async def on_http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101  (as above)
         code = _CODES.get(error.status_code, "invalid_request")
-        body = {"error": str(error.detail), "error_code": code}
+        body = phrase(Problem("invalid", code, str(error.detail)))
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     async def on_error(_request: Request, error: Exception) -> JSONResponse:
         if is_outage(error):
-            return answer(unavailable())
-        body = {"error": "Something went wrong on our side", "error_code": "internal_error"}
-        return JSONResponse(body, 500)
+            return answer(unavailable(), phrase)
+        failed = Problem("unavailable", "internal_error", "Something went wrong on our side")
+        return JSONResponse(phrase(failed), 500)
 
     app.add_exception_handler(Exception, on_error)
     app.add_exception_handler(Problem, on_problem)
@@ -70,6 +69,6 @@ def install(app: FastAPI) -> None:
 def _invalid(error: RequestValidationError) -> Problem:
     issues = []
     for one in error.errors():
-        location = tuple(one["loc"])
-        issues.append((location[1:] if location[0] in _PLACES else location, str(one["msg"])))
+        location, message = issue_of(one)
+        issues.append((location[1:] if location[0] in _PLACES else location, message))
     return problem_of_issues(issues, error.body)

@@ -11,15 +11,20 @@ CREATE TABLE api_key (
     revoked_at timestamptz
 );
 
--- Flows. `content` is json, not jsonb: triggers, steps and rules come back as they were sent.
+-- Flows. `document` is what a user wrote, in which dialect: json, not jsonb, because it comes back as
+-- it was sent. `definition` is what that was compiled to, by which version of the compiler.
 CREATE TABLE flow (
     flow_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspace,
     version int NOT NULL CHECK (version >= 1),
     published_version int NOT NULL DEFAULT 0,
     status text NOT NULL CHECK (status IN ('draft', 'active', 'paused', 'archived', 'deleted')),
-    content json NOT NULL,
+    dialect text NOT NULL,
+    document json NOT NULL,
+    definition jsonb NOT NULL,
+    compiler int NOT NULL,
     name text NOT NULL,
+    description text,
     archived_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL

@@ -20,8 +20,8 @@ from services.api.http.keys import ContextParam, Workspace
 from services.api.native import serializers
 from services.api.store import directory as store
 from services.api.use_cases import contacts
+from services.api.use_cases.bodies import problem_of
 from services.api.use_cases.contacts import NewContact
-from services.api.use_cases.content import problem_of
 from services.api.use_cases.problems import Problem
 
 router = APIRouter(tags=["directory"])

@@ -1,17 +1,21 @@
 """`/v1/email-flows/{flow_id}/steps`: editing steps one by one, or all at once."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
-from uuid import UUID
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from libs.domain.flow import AnyStep
-from services.api.http.keys import ContextParam, Workspace
-from services.api.native.flows import with_counts
-from services.api.use_cases import flow_steps, flows
-from services.api.use_cases.content import read_body
-from services.api.use_cases.flow_steps import Placement
+from services.api.http.keys import ContextParam
+from services.api.native import step_editing
+from services.api.native.flows import NativeFlow, change, with_counts
+from services.api.native.step_editing import Placement
+from services.api.native.step_editing import Steps as StepDocuments
+from services.api.native.wire_steps import AnyWireStep
+from services.api.use_cases import flows
+from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.bodies import read_body
+from services.api.use_cases.dialects import FlowKey
 
 router = APIRouter(prefix="/v1/email-flows/{flow_id}/steps", tags=["flows"])
 Json = dict[str, Any]
@@ -24,13 +28,13 @@ class _Body(BaseModel):
 class Steps(_Body):
     """A whole list of steps."""
 
-    steps: list[AnyStep]
+    steps: list[AnyWireStep]
 
 
 class InsertStep(_Body):
     """A step, and at most one word on where it goes."""
 
-    step: AnyStep
+    step: AnyWireStep
     position: Literal["start", "end"] | None = None
     before_step_id: str | None = None
     after_step_id: str | None = None
@@ -68,50 +72,38 @@ class DeleteStep(_Body):
 
 @router.put("")
 async def put_steps(
-    app_context: ContextParam, workspace: Workspace, flow_id: UUID, _body: Steps, request: Request
+    app_context: ContextParam, key: NativeFlow, _body: Steps, request: Request
 ) -> Json:
     """Replace all steps."""
-    return await with_counts(
-        app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
-    )
+    return await with_counts(app_context, await change(app_context, key, await request.json()))
 
 
 @router.post("", status_code=201)
 async def insert(
-    app_context: ContextParam,
-    workspace: Workspace,
-    flow_id: UUID,
-    body: InsertStep,
-    request: Request,
+    app_context: ContextParam, key: NativeFlow, body: InsertStep, request: Request
 ) -> Json:
     """Insert a step; edges are not rewritten."""
     sent = await request.json()
     read_body(InsertStep, sent)
-    flow = await flow_steps.edit(
+    return await _edited(
         app_context,
-        workspace,
-        flow_id,
-        lambda steps: flow_steps.inserted(steps, sent["step"], body.placement),
+        key,
+        lambda steps: step_editing.inserted(steps, sent["step"], body.placement),
     )
-    return await with_counts(app_context, flow)
 
 
 @router.patch("/{step_id:path}")
-async def patch(
-    app_context: ContextParam, workspace: Workspace, flow_id: UUID, step_id: str, body: PatchStep
-) -> Json:
+async def patch(app_context: ContextParam, key: NativeFlow, step_id: str, body: PatchStep) -> Json:
     """Merge some fields into a step."""
-    flow = await flow_steps.edit(
-        app_context, workspace, flow_id, lambda steps: flow_steps.merged(steps, step_id, body.step)
+    return await _edited(
+        app_context, key, lambda steps: step_editing.merged(steps, step_id, body.step)
     )
-    return await with_counts(app_context, flow)
 
 
 @router.delete("/{step_id:path}")
 async def delete(
     app_context: ContextParam,
-    workspace: Workspace,
-    flow_id: UUID,
+    key: NativeFlow,
     step_id: str,
     body: Annotated[DeleteStep | None, Body()] = None,
     replace_with_step_id: str | None = None,
@@ -124,7 +116,19 @@ async def delete(
     repair = body.repair_edges.model_dump() if body and body.repair_edges else None
     if repair is None and replace_with_step_id is not None:
         repair = {"replace_with_step_id": replace_with_step_id or None}
-    flow = await flow_steps.edit(
-        app_context, workspace, flow_id, lambda steps: flow_steps.without(steps, step_id, repair)
+    return await _edited(
+        app_context, key, lambda steps: step_editing.without(steps, step_id, repair)
+    )
+
+
+async def _edited(
+    app_context: AppContext, key: FlowKey, edited: Callable[[StepDocuments], StepDocuments]
+) -> Json:
+    """Change the list of steps."""
+    flow = await flows.edit(
+        app_context,
+        key,
+        lambda document: {**document, "steps": edited(document.get("steps", []))},
+        structure=True,
     )
     return await with_counts(app_context, flow)

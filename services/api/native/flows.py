@@ -7,19 +7,33 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from libs.domain.flow import AnyTrigger, FlowContent
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
+from services.api.native.compile import NATIVE
+from services.api.native.documents import FlowDocument
+from services.api.native.wire_triggers import AnyWireTrigger
 from services.api.store import counts
 from services.api.store import flows as store
 from services.api.store.flows import StoredFlow
 from services.api.use_cases import flows, lifecycle
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.dialects import FlowKey
+from services.api.use_cases.problems import invalid
 
 router = APIRouter(prefix="/v1/email-flows", tags=["flows"])
 _STATUSES = ("draft", "active", "paused", "archived")
+_STRUCTURE = frozenset({"triggers", "steps", "reentry_policy"})
+_PATCHABLE = _STRUCTURE | {"name", "description", "disqualification_rules", "settings"}
 Json = dict[str, Any]
+
+
+def _native_flow(workspace: Workspace, flow_id: UUID) -> FlowKey:
+    return FlowKey(workspace, flow_id, NATIVE)
+
+
+NativeFlow = Annotated[FlowKey, Depends(_native_flow)]
+"""The flow a path names."""
 
 
 class Triggers(BaseModel):
@@ -27,7 +41,7 @@ class Triggers(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    triggers: list[AnyTrigger]
+    triggers: list[AnyWireTrigger]
 
 
 async def with_counts(app_context: AppContext, flow: StoredFlow) -> Json:
@@ -64,12 +78,11 @@ class FlowFilter:
 
 @router.post("", status_code=201)
 async def create(
-    app_context: ContextParam, workspace: Workspace, _body: FlowContent, request: Request
+    app_context: ContextParam, workspace: Workspace, _body: FlowDocument, request: Request
 ) -> Json:
     """Create a draft."""
-    return await with_counts(
-        app_context, await flows.create(app_context, workspace, await request.json())
-    )
+    created = await flows.create(app_context, NATIVE, workspace, await request.json())
+    return await with_counts(app_context, created)
 
 
 @router.get("")
@@ -83,6 +96,7 @@ async def list_flows(
     found, total = await store.page(
         app_context.pool,
         workspace_id=workspace,
+        dialect=NATIVE.name,
         **wanted.query(),
         **page.query(),
     )
@@ -92,51 +106,66 @@ async def list_flows(
 
 
 @router.get("/{flow_id}")
-async def read(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def read(app_context: ContextParam, key: NativeFlow) -> Json:
     """Give one flow."""
-    return await with_counts(app_context, await flows.read(app_context, workspace, flow_id))
+    return await with_counts(app_context, await flows.read(app_context, key))
 
 
 @router.patch("/{flow_id}")
-async def patch(app_context: ContextParam, workspace: Workspace, flow_id: UUID, body: Json) -> Json:
-    """Change some fields of a flow."""
-    return await with_counts(app_context, await flows.patch(app_context, workspace, flow_id, body))
+async def patch(app_context: ContextParam, key: NativeFlow, body: Json) -> Json:
+    """Change some fields of a flow; triggers and steps are replaced whole.
+
+    On an active flow only name, description, settings and disqualification rules may change; the
+    services hear of it at once, and members who match new rules are dropped.
+    """
+    return await with_counts(app_context, await change(app_context, key, body))
+
+
+async def change(app_context: AppContext, key: FlowKey, changes: Json) -> StoredFlow:
+    """Replace some fields of a flow's document.
+
+    Raises:
+        Problem: If a field cannot be changed, or not now, or is wrong.
+    """
+    for name in changes:
+        if name not in _PATCHABLE:
+            raise invalid(name, "this field cannot be changed")
+    return await flows.edit(
+        app_context,
+        key,
+        lambda document: {**document, **changes},
+        structure=bool(_STRUCTURE & changes.keys()),
+    )
 
 
 @router.delete("/{flow_id}")
-async def delete(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def delete(app_context: ContextParam, key: NativeFlow) -> Json:
     """Delete a flow that is not active."""
-    await flows.delete(app_context, workspace, flow_id)
-    return {"flow_id": str(flow_id), "deleted": True}
+    await flows.delete(app_context, key)
+    return {"flow_id": str(key.flow_id), "deleted": True}
 
 
 @router.put("/{flow_id}/triggers")
 async def put_triggers(
-    app_context: ContextParam,
-    workspace: Workspace,
-    flow_id: UUID,
-    _body: Triggers,
-    request: Request,
+    app_context: ContextParam, key: NativeFlow, _body: Triggers, request: Request
 ) -> Json:
     """Replace all triggers."""
-    return await with_counts(
-        app_context, await flows.patch(app_context, workspace, flow_id, await request.json())
-    )
+    return await with_counts(app_context, await change(app_context, key, await request.json()))
 
 
 @router.post("/{flow_id}/activate")
-async def activate(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def activate(app_context: ContextParam, key: NativeFlow) -> Json:
     """Let a complete flow enroll and move contacts."""
-    return await with_counts(app_context, await lifecycle.activate(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.activate(app_context, key))
 
 
 @router.post("/{flow_id}/pause")
-async def pause(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def pause(app_context: ContextParam, key: NativeFlow) -> Json:
     """Stop new work without dropping anyone."""
-    return await with_counts(app_context, await lifecycle.pause(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.pause(app_context, key))
 
 
 @router.post("/{flow_id}/archive")
-async def archive(app_context: ContextParam, workspace: Workspace, flow_id: UUID) -> Json:
+async def archive(app_context: ContextParam, key: NativeFlow) -> Json:
     """End a flow that is not active, for good."""
-    return await with_counts(app_context, await lifecycle.archive(app_context, workspace, flow_id))
+    return await with_counts(app_context, await lifecycle.archive(app_context, key))

@@ -10,11 +10,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
+from services.api.native.flows import NativeFlow
 from services.api.store import memberships as store
 from services.api.store import refusals
 from services.api.store.flows import StoredFlow
 from services.api.use_cases import flows, memberships
-from services.api.use_cases.problems import Problem
+from services.api.use_cases.problems import membership_not_found
 
 router = APIRouter(tags=["members"])
 Json = dict[str, Any]
@@ -48,51 +49,46 @@ class MemberFilter:
 @router.post("/v1/email-flows/{flow_id}/contacts/{contact_id}", status_code=201)
 async def enroll(
     app_context: ContextParam,
-    workspace: Workspace,
-    flow_id: UUID,
+    key: NativeFlow,
     contact_id: UUID,
     body: Enrollment | None = None,
 ) -> Json:
     """Enroll a contact into an active flow by hand."""
     context = body.dynamic_context if body else {}
-    entered = await memberships.enroll(app_context, workspace, flow_id, contact_id, context)
+    entered = await memberships.enroll(app_context, key, contact_id, context)
     return {"membership": serializers.membership(entered)}
 
 
 @router.delete("/v1/email-flows/{flow_id}/contacts/{contact_id}", response_model=None)
-async def remove(
-    app_context: ContextParam, workspace: Workspace, flow_id: UUID, contact_id: UUID
-) -> Json | Response:
+async def remove(app_context: ContextParam, key: NativeFlow, contact_id: UUID) -> Json | Response:
     """Drop the contact's current membership; 204 if there is none."""
-    dropped = await memberships.remove(app_context, workspace, flow_id, contact_id)
+    dropped = await memberships.remove(app_context, key, contact_id)
     return {"membership": serializers.membership(dropped)} if dropped else Response(status_code=204)
 
 
 @router.get("/v1/email-flows/{flow_id}/members")
 async def list_members(
     app_context: ContextParam,
-    workspace: Workspace,
-    flow_id: UUID,
+    key: NativeFlow,
     page: Annotated[Page, Depends()],
     wanted: Annotated[MemberFilter, Depends()],
 ) -> Json:
     """List the members of a flow, newest first."""
-    flow = await flows.read(app_context, workspace, flow_id)
-    query = {"workspace_id": workspace, "flow_id": flow_id, **wanted.query(), **page.query()}
+    flow = await flows.read(app_context, key)
+    named = {"workspace_id": key.workspace_id, "flow_id": key.flow_id}
+    query = {**named, **wanted.query(), **page.query()}
     found, total = await store.page(app_context.pool, **query)
     members = [serializers.member(one, _steps(flow)) for one in found]
     return page.listed("members", members, total)
 
 
 @router.get("/v1/email-flows/{flow_id}/members/{membership_id}")
-async def member_details(
-    app_context: ContextParam, workspace: Workspace, flow_id: UUID, membership_id: UUID
-) -> Json:
+async def member_details(app_context: ContextParam, key: NativeFlow, membership_id: UUID) -> Json:
     """Give all of one membership, with its timeline."""
-    flow = await flows.read(app_context, workspace, flow_id)
-    found = await store.read(app_context.pool, workspace, flow_id, membership_id)
+    flow = await flows.read(app_context, key)
+    found = await store.read(app_context.pool, key.workspace_id, key.flow_id, membership_id)
     if found is None:
-        raise Problem("not_found", "campaign_flow_membership_not_found", "Membership not found")
+        raise membership_not_found()
     return {"membership": serializers.member_details(found, _steps(flow))}
 
 
@@ -111,4 +107,4 @@ async def list_refusals(
 
 
 def _steps(flow: StoredFlow) -> dict[str, Json]:
-    return {step["step_id"]: step for step in flow.content.get("steps", [])}
+    return {step["step_id"]: step for step in flow.document.get("steps", [])}

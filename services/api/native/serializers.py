@@ -28,7 +28,7 @@ def instant(value: datetime | None) -> str | None:
 
 def flow(stored: StoredFlow, counts: Counts | None = None) -> dict[str, Any]:
     """Write a flow; triggers, steps and rules as they were sent."""
-    content, counted = stored.content, counts or Counts()
+    content, counted = stored.document, counts or Counts()
     return {
         "flow_id": str(stored.flow_id),
         "type": "triggered_flow",

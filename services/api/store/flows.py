@@ -1,4 +1,4 @@
-"""Flows, as their users wrote them."""
+"""Flows: as their users wrote them, and what that was compiled to."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,19 +11,32 @@ from libs.domain.flow import FlowStatus
 from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
-Content = dict[str, Any]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a user wrote, in which dialect, and what the dialect's compiler made of it."""
+
+    dialect: str
+    document: Json
+    definition: Json
+    compiler: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFlow:
-    """A flow: its content as it was sent, and where it is in its life."""
+    """A flow: its document as it was sent, its definition, and where it is in its life."""
 
     flow_id: UUID
     workspace_id: UUID
     version: int
     published_version: int
     status: FlowStatus
-    content: Content
+    dialect: str
+    document: Json
+    definition: Json
+    compiler: int
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -31,26 +44,26 @@ class StoredFlow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a flow: content and status, where they change, and whether others hear."""
+    """What becomes of a flow: what is written, its status, and whether others hear of it."""
 
-    content: Content | None = None
+    written: Written | None = None
     status: FlowStatus | None = None
     published: bool = False
 
 
 async def add(
-    tx: Transaction, flow_id: UUID, workspace_id: UUID, content: Content, now: datetime
+    tx: Transaction, flow_id: UUID, workspace_id: UUID, written: Written, now: datetime
 ) -> StoredFlow:
     """Add a draft."""
-    await queries.add(
+    row = await queries.add(
         tx,
         flow_id=flow_id,
         workspace_id=workspace_id,
-        name=content["name"],
-        content=content,
+        dialect=written.dialect,
+        **_columns(written),
         now=now,
     )
-    return StoredFlow(flow_id, workspace_id, 1, 0, FlowStatus.DRAFT, content, None, now, now)
+    return _flow(row)
 
 
 async def read(pool: Pool, workspace_id: UUID, flow_id: UUID) -> StoredFlow | None:
@@ -67,14 +80,14 @@ async def lock(tx: Transaction, workspace_id: UUID, flow_id: UUID) -> StoredFlow
 
 async def change(tx: Transaction, flow: StoredFlow, change: Change, now: datetime) -> StoredFlow:
     """Make the next version of a flow."""
-    content, status = change.content or flow.content, change.status or flow.status
+    kept = Written(flow.dialect, flow.document, flow.definition, flow.compiler)
+    status = change.status or flow.status
     archived_at = now if status is FlowStatus.ARCHIVED else None
     row = await queries.change(
         tx,
         workspace_id=flow.workspace_id,
         flow_id=flow.flow_id,
-        name=content["name"],
-        content=content,
+        **_columns(change.written or kept),
         status=status.value,
         published=change.published,
         archived_at=flow.archived_at or archived_at,
@@ -90,9 +103,19 @@ async def page(pool: Pool, **query: Any) -> tuple[list[StoredFlow], int]:
 
 
 async def active_naming(tx: Transaction, workspace_id: UUID, some_id: UUID) -> list[StoredFlow]:
-    """Give the active flows in whose content an id stands, wherever and as whatever."""
+    """Give the active flows in whose definition an id stands, wherever and as whatever."""
     rows = queries.active_naming(tx, workspace_id=workspace_id, some_id=str(some_id))
     return [_flow(row) async for row in rows]
+
+
+def _columns(written: Written) -> Json:
+    return {
+        "name": written.definition["name"],
+        "description": written.document.get("description"),
+        "document": written.document,
+        "definition": written.definition,
+        "compiler": written.compiler,
+    }
 
 
 def _flow(row: Any) -> StoredFlow:
@@ -102,7 +125,10 @@ def _flow(row: Any) -> StoredFlow:
         version=row["version"],
         published_version=row["published_version"],
         status=FlowStatus(row["status"]),
-        content=row["content"],
+        dialect=row["dialect"],
+        document=row["document"],
+        definition=row["definition"],
+        compiler=row["compiler"],
         archived_at=row["archived_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -1,7 +1,10 @@
--- name: add(flow_id, workspace_id, name, content, now)!
+-- name: add(flow_id, workspace_id, dialect, name, description, document, definition, compiler, now)^
 -- A new draft.
-INSERT INTO flow (flow_id, workspace_id, version, status, name, content, created_at, updated_at)
-VALUES (:flow_id, :workspace_id, 1, 'draft', :name, :content::json, :now, :now);
+INSERT INTO flow (flow_id, workspace_id, version, status, dialect, name, description, document,
+                  definition, compiler, created_at, updated_at)
+VALUES (:flow_id, :workspace_id, 1, 'draft', :dialect, :name, :description, :document::json,
+        :definition::jsonb, :compiler, :now, :now)
+RETURNING *;
 
 -- name: read(workspace_id, flow_id)^
 -- One flow.
@@ -14,12 +17,15 @@ SELECT * FROM flow
  WHERE workspace_id = :workspace_id AND flow_id = :flow_id AND status <> 'deleted'
    FOR UPDATE;
 
--- name: change(workspace_id, flow_id, name, content, status, published, archived_at, now)^
+-- name: change(workspace_id, flow_id, name, description, document, definition, compiler, status, published, archived_at, now)^
 -- A new version of a flow.
 UPDATE flow
    SET version = version + 1,
        name = :name,
-       content = :content::json,
+       description = :description,
+       document = :document::json,
+       definition = :definition::jsonb,
+       compiler = :compiler,
        status = :status,
        published_version = CASE WHEN :published THEN version + 1 ELSE published_version END,
        archived_at = :archived_at::timestamptz,
@@ -27,7 +33,7 @@ UPDATE flow
  WHERE workspace_id = :workspace_id AND flow_id = :flow_id
 RETURNING *;
 
--- name: page(workspace_id, statuses, search, sort_by, descending, at_most, skip)
+-- name: page(workspace_id, dialect, statuses, search, sort_by, descending, at_most, skip)
 -- Flows of a workspace, one page of them, each with how many there are in all.
 WITH found AS (
     SELECT *, row_number() OVER (
@@ -41,8 +47,9 @@ WITH found AS (
       FROM flow
      WHERE workspace_id = :workspace_id
        AND status = ANY (:statuses::text[])
+       AND (:dialect::text IS NULL OR dialect = :dialect)
        AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0
-            OR strpos(lower(content ->> 'description'), lower(:search)) > 0)
+            OR strpos(lower(description), lower(:search)) > 0)
 )
 SELECT found.*, total
   FROM (SELECT count(*) AS total FROM found) AS counted
@@ -50,8 +57,8 @@ SELECT found.*, total
  ORDER BY place;
 
 -- name: active_naming(workspace_id, some_id)
--- Active flows in whose content an id stands, wherever.
+-- Active flows in whose definition an id stands, wherever.
 SELECT * FROM flow
  WHERE workspace_id = :workspace_id
    AND status = 'active'
-   AND strpos(content::text, :some_id::text) > 0;
+   AND strpos(definition::text, :some_id::text) > 0;

@@ -1,6 +1,7 @@
 """What every use case works with."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from libs.chassis.clock import Clock
@@ -10,13 +11,17 @@ from libs.chassis.kafka.publisher import Publisher
 from libs.chassis.outages import is_outage
 from libs.chassis.postgres.pool import Pool
 from services.api.settings import Settings
+from services.api.use_cases.dialects import Dialect
 from services.api.use_cases.problems import unavailable
 from services.api.use_cases.replies import Replies
 
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """The database to read from, the relay to write through, and what else a use case needs."""
+    """The database to read from, the relay to write through, and what else a use case needs.
+
+    `dialects` holds every language flows are written in, by name.
+    """
 
     pool: Pool
     relay: Relay
@@ -24,6 +29,7 @@ class AppContext:
     replies: Replies
     clock: Clock
     settings: Settings
+    dialects: Mapping[str, Dialect]
 
     async def publish(self, message: Publishable) -> None:
         """Publish at once, without a transaction.

@@ -11,7 +11,8 @@ from libs.contracts.flow_definitions import EmailContent, EmailDefined
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import emails_of, problem_of, stored_content
+from services.api.use_cases.bodies import problem_of
+from services.api.use_cases.flows import definition_of
 from services.api.use_cases.problems import Problem, email_not_found
 
 Address = Annotated[
@@ -42,9 +43,16 @@ class EmailDraft(BaseModel):
 
 async def create(app_context: AppContext, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
     """Create a draft."""
-    content = draft.model_dump(exclude_unset=True)
     async with app_context.relay.unit() as unit:
-        return await emails.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
+        return await add(app_context, unit, workspace_id, draft)
+
+
+async def add(
+    app_context: AppContext, unit: Unit, workspace_id: UUID, draft: EmailDraft
+) -> StoredEmail:
+    """Create a draft, together with other things."""
+    content = draft.model_dump(exclude_unset=True)
+    return await emails.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
 
 
 async def read(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
@@ -68,7 +76,7 @@ async def patch(
         Problem: If there is no such mail, it is approved, or a field is wrong.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "approved":
             raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
         content = {**email.content, **changes}
@@ -86,7 +94,7 @@ async def approve(app_context: AppContext, workspace_id: UUID, email_id: UUID) -
         Problem: If there is no such mail, or something is missing.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "approved":
             return email
         _check_complete(email)
@@ -105,18 +113,23 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         Problem: If there is no such mail, or an active flow sends it.
     """
     async with app_context.relay.unit() as unit:
-        email = await _lock(unit, workspace_id, email_id)
+        email = await lock(unit, workspace_id, email_id)
         if email.status == "draft":
             return email
         naming = await flows.active_naming(unit.tx, workspace_id, email_id)
-        sending = [one for one in naming if email_id in emails_of(stored_content(one.content))]
+        sending = [one for one in naming if email_id in definition_of(one).emails_named()]
         if sending:
             details = {"flow_ids": [str(flow.flow_id) for flow in sending]}
             raise Problem("conflict", "email_in_use", "An active flow sends this email", details)
         return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
 
 
-async def _lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+async def lock(unit: Unit, workspace_id: UUID, email_id: UUID) -> StoredEmail:
+    """Read a mail and keep others from changing it.
+
+    Raises:
+        Problem: If there is none.
+    """
     email = await emails.lock(unit.tx, workspace_id, email_id)
     if email is None:
         raise email_not_found()

@@ -1,112 +1,145 @@
-"""Flows: create, read, list, change, delete."""
+"""Flows, whatever the dialect: create, read, edit, delete."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import FlowDefined
-from libs.domain.flow import Flow, FlowContent, FlowStatus
-from libs.domain.rules import CustomFieldCondition, nodes_of
+from libs.domain.flow import Definition, Flow, FlowStatus
 from services.api.store import directory, flows
-from services.api.store.flows import Change, Content, StoredFlow
+from services.api.store.flows import Change, StoredFlow, Written
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import read_content, stored_content
-from services.api.use_cases.problems import Problem, flow_not_found, invalid
-
-_STRUCTURE = frozenset({"triggers", "steps", "reentry_policy"})
-_PATCHABLE = _STRUCTURE | {"name", "description", "disqualification_rules", "settings"}
+from services.api.use_cases.dialects import Dialect, Document, FlowKey
+from services.api.use_cases.problems import Problem, flow_not_found
 
 
-async def create(app_context: AppContext, workspace_id: UUID, content: Content) -> StoredFlow:
+async def create(
+    app_context: AppContext, dialect: Dialect, workspace_id: UUID, document: Document
+) -> StoredFlow:
     """Create a draft.
 
     Raises:
         Problem: If its format is wrong.
     """
-    read_content(content)
+    written = written_in(dialect, document)
     async with app_context.relay.unit() as unit:
-        return await flows.add(unit.tx, uuid4(), workspace_id, content, app_context.clock.now())
+        now = app_context.clock.now()
+        return await flows.add(unit.tx, uuid4(), workspace_id, written, now)
 
 
-async def read(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def read(app_context: AppContext, key: FlowKey) -> StoredFlow:
     """Read a flow.
 
     Raises:
-        Problem: If there is none.
+        Problem: If there is none that this dialect can show.
     """
-    flow = await flows.read(app_context.pool, workspace_id, flow_id)
-    if flow is None:
-        raise flow_not_found()
+    flow = await flows.read(app_context.pool, key.workspace_id, key.flow_id)
+    return _visible(flow, key)
+
+
+async def edit(
+    app_context: AppContext,
+    key: FlowKey,
+    change: Callable[[Document], Document],
+    *,
+    structure: bool,
+) -> StoredFlow:
+    """Edit a flow's document, in its home dialect.
+
+    The services hear at once of a change to an active flow, of others when it is next activated.
+
+    Args:
+        app_context: What the use case works with.
+        key: The flow.
+        change: Gives the new document for the one there is.
+        structure: Whether triggers, steps or re-entry may change: not while the flow is active.
+
+    Raises:
+        Problem: If there is no such flow, its home is elsewhere, it may not change now, or what it
+            would become is wrong.
+    """
+    async with app_context.relay.unit() as unit:
+        flow = await lock_for_edit(app_context, unit, key, structure=structure)
+        return await rewrite(app_context, unit, flow, change(flow.document))
+
+
+async def lock_for_edit(
+    app_context: AppContext, unit: Unit, key: FlowKey, *, structure: bool
+) -> StoredFlow:
+    """Read a flow whose document is to change.
+
+    Raises:
+        Problem: If there is no such flow, its home is elsewhere, or it may not change now.
+    """
+    flow = await lock(unit, key)
+    _check_home(app_context, flow, key.dialect)
+    _check_editable(flow, structure=structure)
     return flow
 
 
-async def patch(
-    app_context: AppContext, workspace_id: UUID, flow_id: UUID, changes: Mapping[str, Any]
+async def rewrite(
+    app_context: AppContext, unit: Unit, flow: StoredFlow, document: Document
 ) -> StoredFlow:
-    """Change some fields; triggers and steps are replaced whole.
-
-    On an active flow only name, description, settings and disqualification rules may change; the
-    services hear of it at once, and members who match new rules are dropped.
+    """Give a flow that was locked for it another document, in its home dialect.
 
     Raises:
-        Problem: If there is no such flow, a field is wrong, or it may not change now.
+        Problem: If the document is wrong.
     """
-    for name in changes:
-        if name not in _PATCHABLE:
-            raise invalid(name, "this field cannot be changed")
-    async with app_context.relay.unit() as unit:
-        flow = await lock(unit, workspace_id, flow_id)
-        check_editable(flow, structure=bool(_STRUCTURE & changes.keys()))
-        content = {**flow.content, **changes}
-        read_content(content)
-        active = flow.status is FlowStatus.ACTIVE
-        return await save(app_context, unit, flow, Change(content, published=active))
+    written = written_in(app_context.dialects[flow.dialect], document)
+    active = flow.status is FlowStatus.ACTIVE
+    return await save(app_context, unit, flow, Change(written, published=active))
 
 
-async def delete(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> None:
+async def delete(app_context: AppContext, key: FlowKey) -> None:
     """Delete a flow; its members are dropped. An active one must be paused first.
 
     Raises:
         Problem: If there is no such flow, or it is active.
     """
     async with app_context.relay.unit() as unit:
-        flow = await lock(unit, workspace_id, flow_id)
+        flow = await lock(unit, key)
         if flow.status is FlowStatus.ACTIVE:
-            raise wrong_state("Pause the flow before deleting it")
+            raise wrong_status("Pause the flow before deleting it")
         published = flow.published_version > 0
         change = Change(status=FlowStatus.DELETED, published=published)
         await save(app_context, unit, flow, change)
 
 
-async def lock(unit: Unit, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def lock(unit: Unit, key: FlowKey) -> StoredFlow:
     """Read a flow for a change.
 
     Raises:
-        Problem: If there is none.
+        Problem: If there is none that this dialect can show.
     """
-    flow = await flows.lock(unit.tx, workspace_id, flow_id)
-    if flow is None:
-        raise flow_not_found()
-    return flow
+    return _visible(await flows.lock(unit.tx, key.workspace_id, key.flow_id), key)
 
 
-def check_editable(flow: StoredFlow, *, structure: bool) -> None:
-    """See that a flow may be edited: its structure only while draft or paused.
+def written_in(dialect: Dialect, document: Document) -> Written:
+    """Compile a document.
 
     Raises:
-        Problem: If it may not.
+        Problem: If its format is wrong.
     """
+    definition = dialect.compile(document).model_dump(mode="json", exclude_unset=True)
+    return Written(dialect.name, document, definition, dialect.compiler)
+
+
+def definition_of(flow: StoredFlow) -> Definition:
+    """Give what a flow's document was compiled to, maybe by a newer version of the program."""
+    return Definition.model_validate(flow.definition)
+
+
+def _check_editable(flow: StoredFlow, *, structure: bool) -> None:
     barred = flow.status is FlowStatus.ARCHIVED or (structure and flow.status is FlowStatus.ACTIVE)
     if barred:
         message = f"The flow is {flow.status}; pause it before editing its structure"
-        raise Problem("conflict", "campaign_not_editable", message)
+        raise Problem("conflict", "flow_not_editable", message)
 
 
-def wrong_state(message: str) -> Problem:
-    """Say that a flow cannot go from its state to another."""
-    return Problem("conflict", "campaign_invalid_state_transition", message)
+def wrong_status(message: str) -> Problem:
+    """Say that a flow cannot go from its status to another."""
+    return Problem("conflict", "wrong_flow_status", message)
 
 
 async def save(
@@ -118,18 +151,45 @@ async def save(
     are to say when they work by it.
     """
     now = app_context.clock.now()
+    if change.published and change.written is None:
+        change = _recompiled(app_context, flow, change)
     changed = await flows.change(unit.tx, flow, change, now)
     if change.published:
-        unit.enqueue(await _definition(unit, changed, now, reply=reply))
+        unit.enqueue(await _published(unit, changed, now, reply=reply))
     return changed
 
 
-async def _definition(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:
+def _visible(flow: StoredFlow | None, key: FlowKey) -> StoredFlow:
+    if flow is None:
+        raise flow_not_found()
+    if flow.dialect != key.dialect.name and not key.dialect.reads_all:
+        raise flow_not_found("This flow cannot be shown here; read it at /v1/flows")
+    return flow
+
+
+def _check_home(app_context: AppContext, flow: StoredFlow, dialect: Dialect) -> None:
+    if flow.dialect == dialect.name:
+        return
+    home = app_context.dialects[flow.dialect]
+    details = {"dialect": home.name, "path": home.path}
+    message = f"This flow was written in the {home.name} dialect; edit it at {home.path}"
+    raise Problem("conflict", "flow_edited_elsewhere", message, details)
+
+
+def _recompiled(app_context: AppContext, flow: StoredFlow, change: Change) -> Change:
+    """Compile a flow anew if its dialect's compiler has changed since."""
+    home = app_context.dialects[flow.dialect]
+    if flow.compiler >= home.compiler or change.status is FlowStatus.DELETED:
+        return change
+    return Change(written_in(home, flow.document), change.status, change.published)
+
+
+async def _published(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:
     """Write what the services are told of a flow: all of it, and the custom fields it names."""
     fields = await directory.custom_field_definitions(unit.tx, flow.workspace_id)
-    named = _custom_fields_of(stored_content(flow.content))
+    named = definition_of(flow).custom_fields_named()
     whole = {
-        **flow.content,
+        **flow.definition,
         "flow_id": flow.flow_id,
         "workspace_id": flow.workspace_id,
         "version": flow.version,
@@ -143,14 +203,3 @@ async def _definition(unit: Unit, flow: StoredFlow, now: datetime, *, reply: boo
         flow=Flow.model_validate(whole),
         reply=reply,
     )
-
-
-def _custom_fields_of(content: FlowContent) -> set[UUID]:
-    rules = [step.rule() for step in content.steps] + [content.disqualification_rules]
-    return {
-        node.field_definition_id
-        for rule in rules
-        if rule is not None
-        for node, _ in nodes_of(rule)
-        if isinstance(node, CustomFieldCondition)
-    }

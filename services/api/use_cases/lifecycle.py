@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from uuid import UUID
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.chassis.telemetry.logs import logger
@@ -13,14 +12,14 @@ from libs.domain.readiness import Readiness, readiness
 from services.api.store import directory, emails
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import emails_of, stored_content
-from services.api.use_cases.flows import lock, save, wrong_state
-from services.api.use_cases.problems import Problem
+from services.api.use_cases.dialects import FlowKey
+from services.api.use_cases.flows import definition_of, lock, save, wrong_status
+from services.api.use_cases.problems import not_ready
 
 _log = logger(__name__)
 
 
-async def activate(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def activate(app_context: AppContext, key: FlowKey) -> StoredFlow:
     """Let a flow enroll and move contacts, if it is complete.
 
     When this returns, events published from then on are matched: the services have said that they
@@ -34,10 +33,10 @@ async def activate(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -
         _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "activated")
         _check_ready(await ready(unit, flow))
 
-    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.ACTIVE, check)
+    return await _change_status(app_context, key, FlowStatus.ACTIVE, check)
 
 
-async def pause(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def pause(app_context: AppContext, key: FlowKey) -> StoredFlow:
     """Stop new work without dropping anyone.
 
     Raises:
@@ -47,10 +46,10 @@ async def pause(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> S
     async def check(_unit: Unit, flow: StoredFlow) -> None:
         _check_status(flow, {FlowStatus.ACTIVE}, "paused")
 
-    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.PAUSED, check)
+    return await _change_status(app_context, key, FlowStatus.PAUSED, check)
 
 
-async def archive(app_context: AppContext, workspace_id: UUID, flow_id: UUID) -> StoredFlow:
+async def archive(app_context: AppContext, key: FlowKey) -> StoredFlow:
     """End a flow for good; its members are dropped.
 
     Raises:
@@ -60,37 +59,46 @@ async def archive(app_context: AppContext, workspace_id: UUID, flow_id: UUID) ->
     async def check(_unit: Unit, flow: StoredFlow) -> None:
         _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "archived")
 
-    return await _change_status(app_context, (workspace_id, flow_id), FlowStatus.ARCHIVED, check)
+    return await _change_status(app_context, key, FlowStatus.ARCHIVED, check)
+
+
+async def validate(app_context: AppContext, key: FlowKey) -> Readiness:
+    """Say whether a flow could be activated as it is now.
+
+    Raises:
+        Problem: If there is no such flow.
+    """
+    async with app_context.relay.unit() as unit:
+        return await ready(unit, await lock(unit, key))
 
 
 async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
     """Check whether a flow is complete, against what the workspace has."""
-    content = stored_content(flow.content)
+    definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
     inventory = Inventory(
-        emails=await emails.statuses(unit.tx, flow.workspace_id, emails_of(content)),
+        emails=await emails.statuses(unit.tx, flow.workspace_id, definition.emails_named()),
         lists=frozenset(one["list_id"] for one in lists),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
     )
-    return readiness(content, inventory)
+    return readiness(definition, inventory)
 
 
 async def _change_status(
     app_context: AppContext,
-    key: tuple[UUID, UUID],
+    key: FlowKey,
     status: FlowStatus,
     check: Callable[[Unit, StoredFlow], Awaitable[None]],
 ) -> StoredFlow:
-    workspace_id, flow_id = key
     async with contextlib.AsyncExitStack() as waiting:
         async with app_context.relay.unit() as unit:
-            flow = await lock(unit, workspace_id, flow_id)
+            flow = await lock(unit, key)
             await check(unit, flow)
             change = Change(status=status, published=True)
             changed = await save(app_context, unit, flow, change, reply=True)
             # Waiting begins before anyone can answer.
             applied = waiting.enter_context(
-                app_context.replies.to_definition(flow_id, changed.version)
+                app_context.replies.to_definition(key.flow_id, changed.version)
             )
         await _wait(app_context, applied, changed)
     return changed
@@ -105,22 +113,9 @@ async def _wait(app_context: AppContext, applied: asyncio.Event, flow: StoredFlo
 
 def _check_status(flow: StoredFlow, allowed: set[FlowStatus], verb: str) -> None:
     if flow.status not in allowed:
-        raise wrong_state(f"A flow that is {flow.status} cannot be {verb}")
+        raise wrong_status(f"A flow that is {flow.status} cannot be {verb}")
 
 
 def _check_ready(found: Readiness) -> None:
-    if found.ready:
-        return
-    missing = ", ".join(found.missing)
-    raise Problem(
-        "invalid",
-        "campaign_flow_not_ready",
-        f"Triggered flow is missing required activation fields: {missing}",
-        {
-            "activation_readiness": {
-                "ready": False,
-                "missing": list(found.missing),
-                "warnings": list(found.warnings),
-            }
-        },
-    )
+    if not found.ready:
+        raise not_ready(found)

@@ -13,6 +13,7 @@ from libs.contracts.step_commands import Enroll, Remove
 from libs.domain.flow import FlowStatus
 from services.api.store import directory
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.dialects import FlowKey
 from services.api.use_cases.flows import read
 from services.api.use_cases.problems import (
     Kind,
@@ -27,31 +28,27 @@ _MAX_CONTEXT_KEYS = 100
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BEHIND_SECONDS = 0.1
 _REFUSALS: Mapping[str, tuple[Kind, str, str]] = {
-    "flow_not_active": ("conflict", "campaign_flow_not_active", "The flow is not active"),
+    "flow_not_active": ("conflict", "flow_not_active", "The flow is not active"),
     "already_in_flow": (
         "conflict",
-        "campaign_flow_already_in_flow",
+        "already_in_flow",
         "The contact is already in the flow",
     ),
     "reentry_denied": (
         "conflict",
-        "campaign_flow_reentry_denied",
+        "reentry_denied",
         "The contact has been in the flow before, and it does not allow re-entry",
     ),
     "contact_disqualified": (
         "invalid",
-        "campaign_flow_contact_disqualified",
-        "The contact matches the disqualification rules of the flow",
+        "contact_disqualified",
+        "The contact is kept out by the rules of the flow",
     ),
 }
 
 
 async def enroll(
-    app_context: AppContext,
-    workspace_id: UUID,
-    flow_id: UUID,
-    contact_id: UUID,
-    context: dict[str, Any],
+    app_context: AppContext, key: FlowKey, contact_id: UUID, context: dict[str, Any]
 ) -> MembershipState:
     """Enroll a contact by hand and wait for the executor's verdict.
 
@@ -60,19 +57,19 @@ async def enroll(
             then the same call may be made again.
     """
     check_context(context)
-    flow = await read(app_context, workspace_id, flow_id)
+    flow = await read(app_context, key)
     if flow.status is not FlowStatus.ACTIVE:
         raise Problem(*_REFUSALS["flow_not_active"])
-    key = (workspace_id, contact_id)
-    if key not in await directory.read_contacts(app_context.pool, [key]):
+    contact = (key.workspace_id, contact_id)
+    if contact not in await directory.read_contacts(app_context.pool, [contact]):
         raise contact_not_found()
     command_id = uuid4()
     command = Enroll(
         id=command_id,
         time=app_context.clock.now(),
-        workspace_id=workspace_id,
+        workspace_id=key.workspace_id,
         contact_id=contact_id,
-        flow_id=flow_id,
+        flow_id=key.flow_id,
         min_flow_version=flow.published_version,
         source_id=f"api:{command_id}",
         entry_source="public_api",
@@ -85,23 +82,21 @@ async def enroll(
     return _membership(done)
 
 
-async def remove(
-    app_context: AppContext, workspace_id: UUID, flow_id: UUID, contact_id: UUID
-) -> MembershipState | None:
+async def remove(app_context: AppContext, key: FlowKey, contact_id: UUID) -> MembershipState | None:
     """Drop the contact's current membership; None if it was not in the flow.
 
     Raises:
         Problem: If the flow does not exist, or nobody answers in time.
     """
-    flow = await read(app_context, workspace_id, flow_id)
+    flow = await read(app_context, key)
     if not flow.published_version:
         return None
     command = Remove(
         id=uuid4(),
         time=app_context.clock.now(),
-        workspace_id=workspace_id,
+        workspace_id=key.workspace_id,
         contact_id=contact_id,
-        flow_id=flow_id,
+        flow_id=key.flow_id,
         min_flow_version=flow.published_version,
     )
     done = await _ask(app_context, command)

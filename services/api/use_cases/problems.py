@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from libs.domain.readiness import Readiness
+
 Kind = Literal["invalid", "unauthorized", "not_found", "conflict", "too_large", "unavailable"]
 
 
@@ -10,15 +12,22 @@ class Problem(Exception):  # noqa: N818  (the caller's, mostly)
 
     Attributes:
         kind: What sort of problem it is.
-        code: Its code, for programs (services/api/native/README.md, "Errors").
+        code: Its code, for programs. A dialect may call it otherwise.
         message: A sentence, for people.
         details: More, where it helps.
+        readiness: What a flow is missing, if that is the problem.
     """
 
     def __init__(
-        self, kind: Kind, code: str, message: str, details: dict[str, Any] | None = None
+        self,
+        kind: Kind,
+        code: str,
+        message: str,
+        details: dict[str, Any] | None = None,
+        readiness: Readiness | None = None,
     ) -> None:
         super().__init__(message)
+        self.readiness = readiness
         self.kind = kind
         self.code = code
         self.message = message
@@ -37,14 +46,19 @@ def unavailable() -> Problem:
     return Problem("unavailable", "temporarily_unavailable", message)
 
 
-def flow_not_found() -> Problem:
-    """No such flow in this workspace."""
-    return Problem("not_found", "campaign_not_found", "Flow not found")
+def flow_not_found(message: str = "Flow not found") -> Problem:
+    """No such flow in this workspace, or none that can be shown."""
+    return Problem("not_found", "flow_not_found", message)
 
 
 def step_not_found(step_id: str) -> Problem:
     """No such step in this flow."""
-    return Problem("not_found", "campaign_flow_step_not_found", f"Step {step_id} not found")
+    return Problem("not_found", "step_not_found", f"Step {step_id} not found")
+
+
+def membership_not_found() -> Problem:
+    """No such membership in this flow."""
+    return Problem("not_found", "membership_not_found", "Membership not found")
 
 
 def email_not_found() -> Problem:
@@ -55,3 +69,8 @@ def email_not_found() -> Problem:
 def contact_not_found() -> Problem:
     """No such contact in this workspace."""
     return Problem("not_found", "contact_not_found", "Contact not found")
+
+
+def not_ready(found: Readiness) -> Problem:
+    """The flow is not complete enough to be activated."""
+    return Problem("invalid", "flow_not_ready", "The flow is not complete", readiness=found)

@@ -97,12 +97,12 @@ def concerns_members(before: Flow, now: Flow) -> bool:
 
 
 def _judged_by(flow: Flow) -> tuple[object, ...]:
-    return flow.status, flow.disqualification_rules, flow.custom_fields, flow.waits_for_events
+    return flow.status, flow.guards, flow.custom_fields, flow.waits_for_events
 
 
 def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:
     """Say which members must be looked at: everyone, or those who wait on some things."""
-    if flow.end_reason or flow.disqualification_rules is not None:
+    if flow.end_reason or flow.guards:
         return None
     return _IN_A_PAUSE if flow.status is FlowStatus.PAUSED else _AFTER_A_PAUSE
 
@@ -138,8 +138,8 @@ def _moved(unit: UnitOfWork, flow: Flow, membership: Membership) -> WalkResult |
     if reason := flow.end_reason:
         return drop(membership, reason, unit.now)
     contact = unit.contact_of(membership)
-    if flow.disqualifies(contact, unit.now):
-        return drop(membership, "disqualified", unit.now)
+    if reason := flow.refuses("event", contact, unit.now):
+        return drop(membership, reason, unit.now)
     if flow.status is FlowStatus.ACTIVE and membership.parked is not None:
         return unit.walk(flow, membership, membership.parked)
     if membership.waiting_on == "event":

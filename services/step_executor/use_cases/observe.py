@@ -124,8 +124,8 @@ def _tell(unit: UnitOfWork, partition: int, membership: Membership) -> None:
     flow = unit.flows.get(membership.flow_id)
     if flow is None:
         return
-    if flow.disqualifies(unit.contact_of(membership), unit.now):
-        unit.apply(partition, drop(membership, "disqualified", unit.now))
+    if reason := flow.refuses("event", unit.contact_of(membership), unit.now):
+        unit.apply(partition, drop(membership, reason, unit.now))
     elif membership.waiting_on == "event":
         unit.apply(partition, unit.walk(flow, membership, CONTACT_CHANGED))
     else:

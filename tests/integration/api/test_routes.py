@@ -1,71 +1,14 @@
 """The native API on a database alone: what it publishes reaches its own directory at once."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import httpx
-import pytest
 
-from libs.chassis.clock import Clock
-from libs.chassis.exactly_once.outbox import Destination, OutboxRecord, Publishable
-from libs.chassis.exactly_once.records import Received
-from libs.chassis.exactly_once.relay import Relay
-from libs.chassis.kafka.publisher import Publisher
-from libs.chassis.postgres.pool import Pool, transaction
-from libs.contracts.contact_events import CloudEvent
-from services.api.handlers import contact_events
-from services.api.settings import Settings
-from services.api.store import keys
-from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.replies import Replies
-from services.api.wiring import app_of
+from libs.chassis.postgres.pool import Pool
 from tests.integration.api.messages import a_journey, a_refusal, tell
-from tests.support.builders import WELCOME_STEPS, WORKSPACE, Json
+from tests.support.builders import Json, native_steps
 
-KEY = "millrace_a-key-of-the-workspace"
 MAIL = {"name": "n", "subject": "s", "from_name": "f", "from_address": "f@x.example", "html": "x"}
-
-
-@dataclass
-class Mirror:
-    """A publisher whose contact events reach the directory before it returns."""
-
-    pool: Pool
-    said: list[Publishable] = field(default_factory=list)
-
-    async def publish(self, message: Publishable) -> None:
-        self.said.append(message)
-        if isinstance(message, CloudEvent):
-            async with transaction(self.pool) as tx:
-                batch: list[Received[Any]] = [Received(message, 0)]
-                await contact_events.handle_batch(tx, batch, known_lists=set())
-
-    def outbox_record(self, source: str, message: Publishable) -> OutboxRecord:
-        self.said.append(message)
-        to = Destination(message.topic.name, 0)
-        return OutboxRecord(source, to, message.key.encode(), message.body())
-
-
-@pytest.fixture
-async def api(api_pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings.model_validate(
-        {
-            "DATABASE_URL": "postgresql://api@localhost/api", "KAFKA_BOOTSTRAP_SERVERS": "x",
-            "public_url": "http://api", "signing_key": "x" * 16, "definition_wait_seconds": 0,
-        }
-    )  # fmt: skip
-    async with transaction(api_pool) as tx:
-        await keys.put(tx, KEY, WORKSPACE)
-    publisher = cast("Publisher", Mirror(api_pool))
-    relay = Relay("api", api_pool, publisher)
-    context = AppContext(api_pool, relay, publisher, Replies(), Clock(1.0, None), settings)
-    transport = httpx.ASGITransport(app_of(context))
-    headers = {"Authorization": f"Bearer {KEY}"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://api", headers=headers
-    ) as client:
-        yield client
 
 
 async def create(api: httpx.AsyncClient, **changes: Any) -> Json:
@@ -84,8 +27,8 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_what_users_send_is_read_strictly(api: httpx.AsyncClient) -> None:
-    odd, step = {"colour": "red"}, WELCOME_STEPS[1]
-    flow = await create(api, steps=WELCOME_STEPS)
+    odd, step = {"colour": "red"}, native_steps()[1]
+    flow = await create(api, steps=native_steps())
     path = f"/v1/email-flows/{flow['flow_id']}"
     for call, where in (
         (api.post("/v1/email-flows", json={"name": "n", **odd}), "colour"),
@@ -142,7 +85,7 @@ async def test_members_and_refusals_are_shown(api: httpx.AsyncClient, api_pool: 
     items = [{"email": "ada@x.example", "first_name": "Ada", "custom_fields": {"n": 1}}]
     created = (await api.post("/v1/contacts", json={"items": items})).json()
     contact = created["results"][0]["contact_id"]
-    flow = await create(api, steps=[{**WELCOME_STEPS[1], "step_id": "w", "label": "W"}])
+    flow = await create(api, steps=[{**native_steps()[1], "step_id": "w", "label": "W"}])
     journey = a_journey(contact_id=contact, flow_id=flow["flow_id"], context={"a": 1})
     await tell(api_pool, journey.enters(), journey.completes(), a_refusal(contact_id=contact))
     path = f"/v1/email-flows/{flow['flow_id']}/members"

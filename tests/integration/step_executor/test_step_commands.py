@@ -101,7 +101,7 @@ async def test_the_same_cause_enrolls_once_also_after_the_end(executor: Executor
 
 async def test_no_reentry_counts_memberships_that_have_ended(executor: Executor) -> None:
     out = [{"step_id": "out", "type": "drop_from_flow"}]
-    await executor.define(a_flow(out, version=2, reentry_policy="no_reentry"))
+    await executor.define(a_flow(out, version=2, reentry="once"))
     await executor.act(created(), enroll(), enroll(source="e2"))
     refused = of(EnrollmentRefused, await executor.act(enroll(source="e3")))
     assert [one.reason for one in refused] == ["reentry_denied"]
@@ -154,11 +154,14 @@ async def test_b3_members_are_brought_in_line_one_page_a_batch(executor: Executo
 
 async def test_b3_only_what_concerns_members_is_applied(executor: Executor) -> None:
     assert await executor.define(a_flow(version=2, name="Another name")) == []
-    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "eq",
+    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "equals",
             "value": "Rome"}  # fmt: skip
-    told = await executor.define(a_flow(version=3, disqualification_rules=rule))
+    told = await executor.define(a_flow(version=3, guards=[{"rule": rule, "wants": False}]))
     assert [one.partition for one in of(ApplyFlow, told)] == [0, 1]
-    assert await executor.define(a_flow(version=4, disqualification_rules=rule, name="x")) == []
+    assert (
+        await executor.define(a_flow(version=4, guards=[{"rule": rule, "wants": False}], name="x"))
+        == []
+    )
 
 
 async def test_b3_a_newer_version_overtakes_and_a_rename_does_not(executor: Executor) -> None:

@@ -37,6 +37,7 @@ from tests.support.waits import (
     GONE_QUIET,
     ROME,
     TIMEOUT,
+    a_guard,
     a_waiting_flow,
     ago,
     apply,
@@ -120,7 +121,7 @@ async def test_deletion_ends_also_who_listens_to_nothing(executor: Executor) -> 
 async def test_who_becomes_disqualified_is_dropped_wherever_he_stands(executor: Executor) -> None:
     """At a delivery, at a timer, at a condition: the rules of the flow are listened to as well."""
     people = [UUID(int=number) for number in (301, 302, 303)]
-    rules: dict[str, Any] = {"disqualification_rules": field("leadStatus", "equals", "lost")}
+    rules: dict[str, Any] = {"guards": [a_guard(field("leadStatus", "equals", "lost"))]}
     delivery = a_flow(flow_id=UUID(int=41), **rules)
     timer = a_flow(
         [{"step_id": "t", "type": "wait", "duration_amount": 1, "duration_unit": "days"}],
@@ -178,9 +179,9 @@ async def test_r11_what_is_known_wakes_nobody(executor: Executor) -> None:
 
 
 def after_the_mail(metric: str, version: int = 2, **changes: Any) -> Any:
-    wait = {"step_id": "until", "type": "wait", "condition": mail(metric), "next_step_id": "met"}
+    wait = {"step_id": "until", "type": "wait", "condition": mail(metric), "edges": {"next": "met"}}
     met = {"step_id": "met", "type": "wait", "duration_amount": 1, "duration_unit": "days"}
-    send = {**WELCOME_STEPS[0], "next_step_id": "until"}
+    send = {**WELCOME_STEPS[0], "edges": {"next": "until"}}
     return a_flow([send, wait, met], version=version, **changes)
 
 
@@ -229,7 +230,7 @@ async def test_new_rules_of_a_flow_are_listened_to_where_members_stand(executor:
     """A delivery under way goes on under its hop: only what is listened to is written."""
     key = await executor.mailing()
     rules = field("leadStatus", "equals", "lost")
-    told = await executor.define(a_flow(version=2, disqualification_rules=rules))
+    told = await executor.define(a_flow(version=2, guards=[a_guard(rules)]))
     assert await executor.act(told[0]) == []
     (row,) = await executor.live()
     assert (row["hop"], row["waiting_on"]) == (key.hop, "delivery")
@@ -314,7 +315,9 @@ async def test_r14_a_timer_that_fires_early_by_our_clock_is_on_time(executor: Ex
 
 async def test_r14_each_new_timer_of_a_wait_is_later_than_the_last(executor: Executor) -> None:
     """Three moments at which time could end the wait, and does not: each is asked for once."""
-    quiet = [field("lastActivityAt", "lte", ago(days, "days")) for days in (30, 31, 32)]
+    quiet = [
+        field("lastActivityAt", "less_than_or_equal", ago(days, "days")) for days in (30, 31, 32)
+    ]
     both = [{"kind": "group", "operator": "and", "conditions": [one, ROME]} for one in quiet]
     never = {"kind": "group", "operator": "or", "conditions": both}
     fields = {"lastActivityAt": (NOW - 29 * DAY).isoformat()}
@@ -331,7 +334,7 @@ async def test_r14_each_new_timer_of_a_wait_is_later_than_the_last(executor: Exe
 async def test_r15_an_event_behind_the_resume_in_one_batch_is_heard(executor: Executor) -> None:
     """The wait begins within the batch: what it listens to is known in memory alone."""
     pause = {"step_id": "pause", "type": "wait", "duration_amount": 1, "duration_unit": "days",
-             "next_step_id": "until"}  # fmt: skip
+             "edges": {"next": "until"}}  # fmt: skip
     await executor.define(a_flow([pause, *WAITING], version=2))
     (timer,) = of(SetTimer, await executor.act(created(), enroll()))
     await executor.act(fires(timer), updated(city="Rome"))
@@ -340,7 +343,7 @@ async def test_r15_an_event_behind_the_resume_in_one_batch_is_heard(executor: Ex
 
 async def test_r15_an_event_and_the_resume_behind_it_in_one_batch(executor: Executor) -> None:
     pause = {"step_id": "pause", "type": "wait", "duration_amount": 1, "duration_unit": "days",
-             "next_step_id": "until"}  # fmt: skip
+             "edges": {"next": "until"}}  # fmt: skip
     await executor.define(a_flow([pause, *WAITING], version=2))
     (timer,) = of(SetTimer, await executor.act(created(), enroll()))
     await executor.act(updated(city="Rome"), fires(timer))
@@ -372,7 +375,7 @@ async def test_r16_keys_of_another_version_hear_every_event(executor: Executor) 
 
 async def test_r16_keys_of_another_version_do_not_disturb_a_timer(executor: Executor) -> None:
     rules = field("leadStatus", "equals", "lost")
-    await executor.define(a_waiting_flow(ROME, disqualification_rules=rules))
+    await executor.define(a_waiting_flow(ROME, guards=[a_guard(rules)]))
     await executor.act(created(city="Rome"), enroll())
     (before,) = await executor.live()
     await executor.pool.execute("UPDATE membership SET listens = '{7}', keying = $1", KEYING + 1)

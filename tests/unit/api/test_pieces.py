@@ -1,167 +1,28 @@
 """Pure parts of the API."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
 
 from libs.contracts.command_replies import CommandDone, DefinitionApplied
 from libs.contracts.membership_events import MembershipChanged, MembershipState, TimelineEntry
-from libs.domain.step import Edge, Step
 from services.api.handlers.membership_events import count_changes, updates_of
 from services.api.http.paging import Page
 from services.api.store.counts import Counts
 from services.api.store.memberships import Known, run_status
-from services.api.use_cases import flow_steps
-from services.api.use_cases.content import emails_of, read_content, stored_content
 from services.api.use_cases.erasure import impersonal
-from services.api.use_cases.flow_steps import Placement, inserted, merged, without
 from services.api.use_cases.memberships import check_context
 from services.api.use_cases.problems import Problem
 from services.api.use_cases.replies import Replies
 from tests.support.builders import (
     CONTACT,
     FLOW,
-    FOLLOWUP,
     NOW,
-    WELCOME,
-    WELCOME_STEPS,
     WORKSPACE,
     Json,
 )
-
-
-def steps() -> list[Json]:
-    return [dict(step) for step in WELCOME_STEPS]
-
-
-def ids(found: list[Json]) -> list[str]:
-    return [step["step_id"] for step in found]
-
-
-@pytest.mark.parametrize(
-    ("changes", "path"),
-    [
-        ({"steps": [{**WELCOME_STEPS[1], "duration_unit": "years"}]}, "steps.0.duration_unit"),
-        ({"steps": [{"type": "wait"}]}, "steps.0.step_id"),
-        ({"steps": [{**WELCOME_STEPS[2], "condition": {"kind": "group", "conditions": [
-            {"kind": "condition", "source": "contact_field", "field": "city",
-             "operator": "sounds_like", "value": "x"}]}}]},
-         "steps.0.condition.conditions.0.operator"),
-        ({"name": 7}, "name"),
-        ({"colour": "red"}, "colour"),
-        ({"steps": [{**WELCOME_STEPS[1], "colour": "red"}]}, "steps.0.colour"),
-        ({"steps": [{"step_id": "s", "type": "telepathy"}]}, "steps.0.type"),
-        ({"triggers": [{"type": "telepathy"}]}, "triggers.0.type"),
-    ],
-)  # fmt: skip
-def test_problems_name_the_field_as_the_sender_knows_it(changes: Json, path: str) -> None:
-    with pytest.raises(Problem) as caught:
-        read_content({"name": "x", **changes})
-    assert caught.value.details is not None
-    assert caught.value.details["issues"][0]["path"] == path
-
-
-def test_duplicate_steps_are_a_conflict() -> None:
-    with pytest.raises(Problem) as caught:
-        read_content({"name": "x", "steps": [WELCOME_STEPS[1], WELCOME_STEPS[1]]})
-    assert caught.value.code == "campaign_flow_duplicate_step_id"
-
-
-def test_what_a_newer_version_stored_can_be_read() -> None:
-    telepathy = {"step_id": "s", "type": "telepathy", "to": "x", "next_step_id": "w"}
-    stored = {"name": "x", "colour": "red", "steps": [telepathy, *WELCOME_STEPS]}
-    assert emails_of(stored_content(stored)) == {WELCOME, FOLLOWUP}
-
-
-def test_steps_are_inserted_where_asked() -> None:
-    new = {"step_id": "new", "type": "drop_from_flow"}
-    assert ids(inserted(steps(), new, Placement()))[-1] == "new"
-    assert ids(inserted(steps(), new, Placement(at_start=True)))[0] == "new"
-    assert ids(inserted(steps(), new, Placement(before_step_id="wait-3-days")))[1] == "new"
-    assert ids(inserted(steps(), new, Placement(after_step_id="wait-3-days")))[2] == "new"
-    with pytest.raises(Problem, match="nowhere"):
-        inserted(steps(), new, Placement(after_step_id="nowhere"))
-
-
-def test_steps_are_merged() -> None:
-    changed = merged(steps(), "wait-3-days", {"duration_amount": 5, "label": None})
-    assert changed[1]["duration_amount"] == 5
-    assert "label" not in changed[1]
-    assert merged(steps(), "check-opened", {"true_step_id": None})[2]["true_step_id"] is None
-    ended = merged(steps(), "check-opened", {"true_step_id": None})
-    assert merged(ended, "check-opened", {"label": "Opened?"})[2]["true_step_id"] is None
-    with pytest.raises(Problem, match=r"step\.type"):
-        merged(steps(), "wait-3-days", {"type": "send_email"})
-
-
-def test_steps_are_deleted_with_their_edges_repaired() -> None:
-    with pytest.raises(Problem) as caught:
-        without(steps(), "check-opened", None)
-    assert caught.value.code == "campaign_flow_step_referenced"
-    repaired = without(steps(), "check-opened", {"replace_with_step_id": "send-followup"})
-    assert repaired[1]["next_step_id"] == "send-followup"
-    detached = without(steps(), "check-opened", {"replace_with_step_id": None})
-    assert detached[1]["next_step_id"] is None
-
-
-class Arm(BaseModel):
-    """A way out of a split."""
-
-    next_step_id: str | None = None
-
-
-class SplitStep(Step):
-    """A step whose edges stand deep in its document."""
-
-    type: Literal["split"]
-    arms: list[Arm] = []
-    default_step_id: str | None = None
-
-    def edges(self) -> tuple[Edge, ...]:
-        """Give an edge per arm, and the one for the rest."""
-        arms = [
-            Edge(f"arm:{at}", f"arms.{at}.next_step_id", arm.next_step_id)
-            for at, arm in enumerate(self.arms)
-        ]
-        return (*arms, Edge("default", "default_step_id", self.default_step_id))
-
-
-@pytest.fixture
-def split(monkeypatch: pytest.MonkeyPatch) -> list[Json]:
-    """A split of two arms, both of which lead to `a`, in a flow with `a` and `b`."""
-    monkeypatch.setattr(flow_steps, "STEP", TypeAdapter(SplitStep))
-    arms = [{"weight": 1, "next_step_id": "a"}, {"weight": 2, "next_step_id": "a"}]
-    return [
-        {"step_id": "s", "type": "split", "arms": arms, "default_step_id": None},
-        {"step_id": "a", "type": "split"},
-        {"step_id": "b", "type": "split"},
-    ]
-
-
-def test_edges_deep_in_a_step_are_found_and_repaired(split: list[Json]) -> None:
-    with pytest.raises(Problem) as caught:
-        without(split, "a", None)
-    assert caught.value.code == "campaign_flow_step_referenced"
-    arms = without(split, "a", {"replace_with_step_id": "b"})[0]["arms"]
-    assert arms == [{"weight": 1, "next_step_id": "b"}, {"weight": 2, "next_step_id": "b"}]
-    assert split[0]["arms"][0]["next_step_id"] == "a"
-    assert ids(without(split, "b", None)) == ["s", "a"]
-
-
-def test_edges_that_lead_nowhere_stay_when_a_step_is_merged(split: list[Json]) -> None:
-    changed = merged(split, "s", {"default_step_id": None, "label": None})[0]
-    assert "label" not in changed
-    assert changed["default_step_id"] is None
-
-
-def test_repairing_adds_no_edge_that_was_not_there() -> None:
-    check = {"step_id": "c", "type": "condition_check", "default_step_id": "w"}
-    (repaired,) = without([check, WELCOME_STEPS[1] | {"step_id": "w"}], "w",
-                          {"replace_with_step_id": None})  # fmt: skip
-    assert repaired == {**check, "default_step_id": None}
 
 
 @pytest.mark.parametrize("context", [{"a b": 1}, {"a": {}}, {"a": "x" * 17_000}])

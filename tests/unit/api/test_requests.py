@@ -11,7 +11,8 @@ from fastapi import Depends, FastAPI, Request
 from libs.chassis.telemetry.logs import configure_logs
 from services.api.http import problems
 from services.api.http.bodies import fault_of, readable
-from services.api.http.guards import Guards, limit_for
+from services.api.http.middleware import RequestMiddleware, limit_for
+from services.api.native import phrasing
 from services.api.use_cases.problems import Problem
 
 KEY = "millrace_a-key-that-must-not-be-logged"
@@ -36,7 +37,7 @@ def log() -> Iterator[io.StringIO]:
 @pytest.fixture
 async def caller() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(dependencies=[Depends(readable)])
-    problems.install(app)
+    problems.install(app, phrasing.body_of)
 
     @app.post("/v1/echo")
     async def echo(request: Request) -> int:
@@ -55,7 +56,7 @@ async def caller() -> AsyncIterator[httpx.AsyncClient]:
     async def problem() -> None:
         raise Problem("conflict", "some_code", "A sentence", {"more": 1})
 
-    transport = httpx.ASGITransport(Guards(app))
+    transport = httpx.ASGITransport(RequestMiddleware(app, phrasing.body_of))
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://api", headers=headers

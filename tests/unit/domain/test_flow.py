@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from libs.domain.calendar import MAX_WAIT, duration, read_instant, to_text
 from libs.domain.contact import may_be_mailed
 from libs.domain.enrollment import History, refusal
-from libs.domain.flow import Flow, FlowContent
+from libs.domain.flow import Definition, Flow
 from libs.domain.inventory import Inventory
+from libs.domain.issue import Issue
 from libs.domain.matching import FlowTriggers, TriggerIndex
 from libs.domain.readiness import readiness
 from libs.domain.steps.unknown import UnknownStepType
@@ -24,6 +25,7 @@ from tests.support.builders import (
     FOLLOWUP,
     LIST,
     NOW,
+    OPENED,
     WELCOME,
     WELCOME_STEPS,
     WORKSPACE,
@@ -35,11 +37,18 @@ from tests.support.builders import (
 
 READY = Inventory({WELCOME: "approved", FOLLOWUP: "approved"}, frozenset({LIST}), {})
 
+ON_A_LIST_THAT_IS_GONE: Json = {
+    "kind": "condition",
+    "source": "list_membership",
+    "list_id": str(UUID(int=77)),
+    "operator": "is_member",
+}
 
-def content(steps: list[Json] | None = None, **changes: Any) -> FlowContent:
+
+def content(steps: list[Json] | None = None, **changes: Any) -> Definition:
     trigger = {"type": "added_to_static_list", "list_id": str(LIST)}
     whole = {"name": "x", "triggers": [trigger], "steps": WELCOME_STEPS if steps is None else steps}
-    return read_strictly(FlowContent, {**whole, **changes})
+    return read_strictly(Definition, {**whole, **changes})
 
 
 def wait(**fields: Any) -> Json:
@@ -49,20 +58,18 @@ def wait(**fields: Any) -> Json:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": ""}, "name"),
-        ({"name": "x" * 201}, "name"),
-        ({"description": "x" * 1001}, "description"),
-        ({"reentry_policy": "sometimes"}, "reentry_policy"),
-        ({"triggers": [{"type": "contact_created"}] * 26}, "triggers"),
-        ({"steps": [wait(step_id=f"s{number}") for number in range(101)]}, "steps"),
-        ({"settings": {"blob": "x" * 17_000}}, "16 KB"),
+        ({"reentry": "sometimes"}, "reentry"),
         ({"steps": [wait(duration_amount=0, duration_unit="days")]}, "duration_amount"),
         ({"steps": [wait(duration_amount=731, duration_unit="days")]}, "730 days"),
         ({"steps": [wait(duration_amount=10**30, duration_unit="weeks")]}, "730 days"),
         ({"steps": [wait(duration_amount=1.5, duration_unit="days")]}, "duration_amount"),
         ({"steps": [wait(step_id="x" * 121)]}, "step_id"),
-        ({"steps": [{"step_id": "d", "type": "drop_from_flow", "next_step_id": "w"}]}, "next_step"),
+        ({"steps": [wait(), wait()]}, "duplicate step_id w"),
+        ({"steps": [{"step_id": "d", "type": "drop_from_flow", "edges": {"next": "w"}}]}, "next"),
+        ({"steps": [wait(edges={"true": None})]}, "no such edge"),
         ({"steps": [{"step_id": "d", "type": "teleport"}]}, "teleport"),
+        ({"guards": [{"rule": OPENED, "wants": True}]}, "email_step"),
+        ({"triggers": [{"type": "contact_created", "trigger_id": "t"}] * 2}, "trigger_id t"),
         ({"surprise": 1}, "surprise"),
     ],
 )
@@ -83,7 +90,7 @@ def test_what_travels_is_read_tolerantly_to_any_depth() -> None:
 
 def test_a_step_of_an_unknown_type_is_kept_and_walks_nobody() -> None:
     teleport = {"step_id": "t", "type": "teleport", "to": {"planet": "Mars"}}
-    flow = a_flow([{**WELCOME_STEPS[0], "next_step_id": "t"}, teleport])
+    flow = a_flow([{**WELCOME_STEPS[0], "edges": {"next": "t"}}, teleport])
     assert flow.model_dump(mode="json", exclude_unset=True)["steps"][1] == teleport
     entered = walk(flow, a_membership(), snapshot(), Entered(), NOW)
     sent = DeliveryFinished(outcome="sent")
@@ -100,33 +107,42 @@ def test_the_seeds_example_is_ready() -> None:
     ("flow", "inventory", "missing"),
     [
         (content(), replace(READY, emails={WELCOME: "draft", FOLLOWUP: "approved"}),
-         "flow_nodes.0.email_approval"),
-        (content(), replace(READY, emails={WELCOME: "approved"}), "flow_nodes.3.email_id"),
-        (content(), replace(READY, lists=frozenset()), "triggers.0.list_id"),
-        (content([]), READY, "flow_nodes"),
-        (content([wait()]), READY, "flow_nodes.0.wait"),
-        (content([{"step_id": "s", "type": "send_email"}]), READY, "flow_nodes.0.email_id"),
-        (content([{"step_id": "c", "type": "condition_check"}]), READY, "flow_nodes.0.condition"),
-        (content([wait(duration_amount=1, duration_unit="days", next_step_id="gone")]), READY,
-         "flow_nodes.0.next_step_id"),
-        (content([{**WELCOME_STEPS[0], "next_step_id": "send-welcome"}]), READY,
-         "flow_nodes.0.cycle"),
-        (content([WELCOME_STEPS[2]]), READY, "flow_nodes.0.condition"),
+         Issue.at("steps", 0, "email_id", code="not_approved")),
+        (content(), replace(READY, emails={WELCOME: "approved"}),
+         Issue.at("steps", 3, "email_id", code="unknown")),
+        (content(), replace(READY, lists=frozenset()),
+         Issue.at("triggers", 0, "list_id", code="unknown")),
+        (content([]), READY, Issue.at("steps")),
+        (content([wait()]), READY, Issue.at("steps", 0, "duration_amount")),
+        (content([{"step_id": "s", "type": "send_email"}]), READY,
+         Issue.at("steps", 0, "email_id")),
+        (content([{"step_id": "c", "type": "condition_check"}]), READY,
+         Issue.at("steps", 0, "condition")),
+        (content([wait(duration_amount=1, duration_unit="days", edges={"next": "gone"})]), READY,
+         Issue.at("steps", 0, "edges", "next", code="unknown")),
+        (content([{**WELCOME_STEPS[0], "edges": {"next": "send-welcome"}}]), READY,
+         Issue.at("steps", 0, code="endless_circle")),
+        (content([WELCOME_STEPS[2]]), READY, Issue.at("steps", 0, "condition", code="unknown")),
+        (content(guards=[{"rule": ON_A_LIST_THAT_IS_GONE, "wants": True}]), READY,
+         Issue.at("guards", 0, "rule", code="unknown")),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_named(flow: FlowContent, inventory: Inventory, missing: str) -> None:
+def test_what_is_missing_is_named(flow: Definition, inventory: Inventory, missing: Issue) -> None:
     assert missing in readiness(flow, inventory).missing
 
 
 def test_a_circle_with_a_wait_is_allowed_and_strays_are_pointed_out() -> None:
     circle = [
-        wait(duration_amount=1, duration_unit="days", next_step_id="s"),
-        {**WELCOME_STEPS[0], "step_id": "s", "next_step_id": "w"},
+        wait(duration_amount=1, duration_unit="days", edges={"next": "s"}),
+        {**WELCOME_STEPS[0], "step_id": "s", "edges": {"next": "w"}},
         {"step_id": "stray", "type": "drop_from_flow"},
     ]
     found = readiness(content(circle, triggers=[]), READY)
     assert found.ready
-    assert found.warnings == ("triggers", "flow_nodes.2.unreachable")
+    assert found.warnings == (
+        Issue.at("triggers", code="no_trigger"),
+        Issue.at("steps", 2, code="unreachable"),
+    )
 
 
 def test_the_index_finds_by_event_and_list() -> None:
@@ -153,7 +169,7 @@ def test_the_index_finds_by_event_and_list() -> None:
 
 def test_refusals_in_their_order() -> None:
     rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "is_empty"}
-    flow = a_flow(reentry_policy="no_reentry", disqualification_rules=rule)
+    flow = a_flow(reentry="once", guards=[{"rule": rule, "wants": False}])
     inside, before = History(inside=True, runs=1), History(runs=1)
     assert refusal(a_flow(status="paused"), None, inside, NOW) == "flow_not_active"
     assert refusal(flow, None, inside, NOW) == "contact_not_found"
@@ -162,6 +178,36 @@ def test_refusals_in_their_order() -> None:
     assert refusal(flow, snapshot(), History(), NOW) == "contact_disqualified"
     assert refusal(flow, snapshot(city="Rome"), History(), NOW) is None
     assert refusal(a_flow(), snapshot(), before, NOW) is None, "re-entry is allowed by default"
+
+
+@pytest.mark.parametrize(
+    ("wants", "city", "refused"),
+    [
+        (False, "Rome", "from Rome"),
+        (False, "Oslo", None),
+        (True, "Rome", None),
+        (True, "Oslo", "from Rome"),
+    ],
+)
+def test_guards_refuse_who_matches_or_who_does_not(
+    wants: bool, city: str, refused: str | None
+) -> None:
+    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "equals",
+            "value": "Rome"}  # fmt: skip
+    guard = {"rule": rule, "wants": wants, "at": ["step"], "reason": "from Rome"}
+    flow = a_flow(guards=[guard])
+    assert flow.refuses("step", snapshot(city=city), NOW) == refused
+    assert flow.refuses("entry", snapshot(city=city), NOW) is None
+    assert flow.refuses("event", snapshot(city=city), NOW) is None
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_what_cannot_be_judged_is_no_match(wants: bool) -> None:
+    rule = {"kind": "condition", "source": "contact_field", "field": "tentedScore",
+            "operator": "greater_than", "value": 1}  # fmt: skip
+    flow = a_flow(guards=[{"rule": rule, "wants": wants}])
+    refused = flow.refuses("entry", snapshot(tentedScore="many"), NOW)
+    assert refused == ("disqualified" if wants else None)
 
 
 def test_consent() -> None:

@@ -43,7 +43,16 @@ RELATIVE = st.builds(
     },
     st.integers(0, 40), st.sampled_from(["minutes", "hours"]), st.sampled_from(["ago", "from_now"]),
 )  # fmt: skip
-ORDERED = st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"])
+ORDERED = st.sampled_from(
+    [
+        "equals",
+        "not_equals",
+        "greater_than",
+        "greater_than_or_equal",
+        "less_than",
+        "less_than_or_equal",
+    ]
+)
 FILLED = st.sampled_from(["is_empty", "is_not_empty"])
 TEXTS = st.sampled_from(["a", "b", ""])
 
@@ -54,7 +63,7 @@ def field(name: str, operator: str, value: Any = None) -> Json:
 
 
 def custom(field_id: UUID, operator: str, value: Any) -> Json:
-    return {"kind": "condition", "source": "custom_field", "fieldDefinitionId": str(field_id),
+    return {"kind": "condition", "source": "custom_field", "field_definition_id": str(field_id),
             "operator": operator, "value": value}  # fmt: skip
 
 
@@ -62,16 +71,16 @@ CONDITIONS = st.one_of(
     st.builds(field, st.sampled_from(["lastActivityAt", "createdAt", "updatedAt"]), ORDERED,
               st.one_of(RELATIVE, DATES.filter(bool))),
     st.builds(custom, st.just(RENEWS), ORDERED, st.one_of(RELATIVE, DATES.filter(bool))),
-    st.builds(field, st.sampled_from(["city", "email"]), st.sampled_from(["eq", "contains"]),
+    st.builds(field, st.sampled_from(["city", "email"]), st.sampled_from(["equals", "contains"]),
               st.sampled_from(["a", "b"])),
     st.builds(field, st.sampled_from(["city", "lastActivityAt", "unsubscribed"]), FILLED),
-    st.builds(custom, st.sampled_from([PLAN, UNKNOWN]), st.just("eq"), st.just("a")),
+    st.builds(custom, st.sampled_from([PLAN, UNKNOWN]), st.just("equals"), st.just("a")),
     st.builds(custom, st.just(SEATS), ORDERED, st.integers(0, 2)),
     st.builds(lambda one, operator: {"kind": "condition", "source": "list_membership",
-                                     "listId": str(one), "operator": operator},
+                                     "list_id": str(one), "operator": operator},
               st.sampled_from(LISTS), st.sampled_from(["is_member", "is_not_member"])),
     st.builds(lambda step, metric, operator: {"kind": "condition", "source": "email_step",
-                                              "nodeId": step, "metric": metric,
+                                              "step_id": step, "metric": metric,
                                               "operator": operator},
               st.sampled_from(STEPS), st.sampled_from(METRICS),
               st.sampled_from(["has_activity", "has_no_activity"])),
@@ -129,7 +138,7 @@ def after(known: ContactSnapshot, event: Event) -> ContactSnapshot:
 
 @settings(max_examples=400)
 @given(TREES, st.lists(EVENTS, max_size=4), EVENTS, MOMENTS, st.integers(0, 10**10))
-@example(group("and", [field("lastActivityAt", "lt", LAST_HOUR)]), [(ACTIVE, None)],
+@example(group("and", [field("lastActivityAt", "less_than", LAST_HOUR)]), [(ACTIVE, None)],
          (OTHER, None), NOW, 3600 * 10**6 + 1)  # fmt: skip
 def test_whatever_changes_an_outcome_is_heard_or_was_foreseen(
     tree: Json, before: list[Event], event: Event, at: datetime, micros: int
@@ -187,7 +196,17 @@ def never_missed(rule: AnyRule, known: ContactSnapshot, at: datetime) -> None:
 
 
 @pytest.mark.parametrize("direction", ["ago", "from_now"])
-@pytest.mark.parametrize("operator", ["eq", "neq", "gt", "gte", "lt", "lte"])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        "equals",
+        "not_equals",
+        "greater_than",
+        "greater_than_or_equal",
+        "less_than",
+        "less_than_or_equal",
+    ],
+)
 def test_each_comparison_with_a_moving_date_says_when_it_changes(
     operator: str, direction: str
 ) -> None:

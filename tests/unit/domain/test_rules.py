@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from libs.domain.contact import ContactSnapshot, CustomField, FieldType
 from libs.domain.predicates import compile_rule
-from libs.domain.rules import AnyRule, AudienceRules, RuleTree
+from libs.domain.rules import MAX_DEPTH, MAX_NODES, AnyRule, AudienceRules, RuleTree
 from tests.support.builders import CONTACT, LIST, NOW, OPENED, Json, snapshot
 
 TREE: TypeAdapter[AnyRule] = TypeAdapter(RuleTree)
@@ -41,7 +41,7 @@ def group(operator: str, *conditions: Json) -> Json:
     ("rule", "known", "outcome"),
     [
         (field("city", "equals", "Rome"), {"city": "rome"}, True),
-        (field("city", "eq", "Rome"), {"city": "Oslo"}, False),
+        (field("city", "equals", "Rome"), {"city": "Oslo"}, False),
         (field("city", "not_equals", "Rome"), {}, True),
         (field("city", "contains", "OM"), {"city": "Rome"}, True),
         (field("city", "not_contains", "x"), {"city": ""}, True),
@@ -49,17 +49,18 @@ def group(operator: str, *conditions: Json) -> Json:
         (field("city", "ends_with", "ro"), {"city": "Rome"}, False),
         (field("city", "is_empty"), {"city": ""}, True),
         (field("city", "is_not_empty"), {"city": "Rome"}, True),
-        (field("tentedScore", "gte", 10), {"tentedScore": 10}, True),
-        (field("tentedScore", "lt", 10), {"tentedScore": "12.5"}, False),
-        (field("tentedScore", "gt", 10), {"tentedScore": "many"}, None),
-        (field("tentedScore", "gt", 10), {}, False),
+        (field("tentedScore", "greater_than_or_equal", 10), {"tentedScore": 10}, True),
+        (field("tentedScore", "less_than", 10), {"tentedScore": "12.5"}, False),
+        (field("tentedScore", "greater_than", 10), {"tentedScore": "many"}, None),
+        (field("tentedScore", "greater_than", 10), {}, False),
         (field("unsubscribed", "is_true"), {"unsubscribed": True}, True),
         (field("unsubscribed", "is_false"), {}, False),
         (field("createdAt", "equals", "2026-07-01"), {"createdAt": "2026-07-01T23:30:00Z"}, True),
-        (field("createdAt", "before", "2026-07-01"), {"createdAt": "2026-07-01T23:30:00Z"}, False),
-        (field("createdAt", "after", "2026-07-01T10:00:00+02:00"),
+        (field("createdAt", "less_than", "2026-07-01"),
+         {"createdAt": "2026-07-01T23:30:00Z"}, False),
+        (field("createdAt", "greater_than", "2026-07-01T10:00:00+02:00"),
          {"createdAt": "2026-07-01T08:30:00Z"}, True),
-        (field("createdAt", "gt", "soon"), {"createdAt": "2026-07-01"}, None),
+        (field("createdAt", "greater_than", "soon"), {"createdAt": "2026-07-01"}, None),
     ],
 )  # fmt: skip
 def test_contact_fields(rule: Json, known: Json, outcome: bool | None) -> None:
@@ -74,21 +75,23 @@ def test_relative_dates_move_with_the_clock() -> None:
 
 
 def test_custom_fields_are_named_by_id_and_read_by_api_name() -> None:
-    rule = {"kind": "condition", "source": "custom_field", "fieldDefinitionId": str(PLAN),
+    rule = {"kind": "condition", "source": "custom_field", "field_definition_id": str(PLAN),
             "operator": "equals", "value": "gold"}  # fmt: skip
     assert judge(rule, ContactSnapshot(CONTACT, custom_fields={"plan_tier": "Gold"})) is True
-    assert judge({**rule, "fieldDefinitionId": str(SCORE)}, ContactSnapshot(CONTACT)) is False
-    assert judge({**rule, "fieldDefinitionId": str(UUID(int=77))}, ContactSnapshot(CONTACT)) is None
+    assert judge({**rule, "field_definition_id": str(SCORE)}, ContactSnapshot(CONTACT)) is False
+    assert (
+        judge({**rule, "field_definition_id": str(UUID(int=77))}, ContactSnapshot(CONTACT)) is None
+    )
 
 
 def test_lists_and_mails_of_the_run() -> None:
-    member = {"kind": "condition", "source": "list_membership", "listId": str(LIST),
-              "operator": "member_of"}  # fmt: skip
+    member = {"kind": "condition", "source": "list_membership", "list_id": str(LIST),
+              "operator": "is_member"}  # fmt: skip
     assert judge(member, ContactSnapshot(CONTACT, lists=frozenset({LIST}))) is True
     assert judge({**member, "operator": "is_not_member"}, ContactSnapshot(CONTACT)) is True
     seen = ContactSnapshot(CONTACT, engagement={"send-welcome": {"opened": NOW}})
     assert judge(OPENED, seen) is True
-    assert judge({**OPENED, "operator": "not_occurred"}, seen) is False
+    assert judge({**OPENED, "operator": "has_no_activity"}, seen) is False
     assert judge(OPENED, ContactSnapshot(CONTACT)) is False
 
 
@@ -111,14 +114,14 @@ def test_what_is_malformed_is_refused(rule: Json, said: str) -> None:
 
 def test_trees_have_limits() -> None:
     deep = OPENED
-    for _ in range(5):
+    for _ in range(MAX_DEPTH):
         deep = group("or", deep)
     TREE.validate_python(deep)
-    with pytest.raises(ValidationError, match="5 levels"):
+    with pytest.raises(ValidationError, match="20 levels"):
         TREE.validate_python(group("and", deep))
-    TREE.validate_python(group("and", *[OPENED] * 99))
-    with pytest.raises(ValidationError, match="100"):
-        TREE.validate_python(group("and", *[OPENED] * 100))
+    TREE.validate_python(group("and", *[OPENED] * (MAX_NODES - 1)))
+    with pytest.raises(ValidationError, match="1000"):
+        TREE.validate_python(group("and", *[OPENED] * MAX_NODES))
 
 
 def test_audiences_know_no_mails_of_a_run() -> None:
@@ -127,7 +130,7 @@ def test_audiences_know_no_mails_of_a_run() -> None:
 
 
 TRUE, FALSE = field("email", "is_not_empty"), field("email", "is_empty")
-UNKNOWN = field("tentedScore", "gt", 1)
+UNKNOWN = field("tentedScore", "greater_than", 1)
 LEAVES = st.sampled_from([(TRUE, True), (FALSE, False), (UNKNOWN, None)])
 
 

@@ -20,7 +20,7 @@ from libs.domain.walk_events import (
 )
 from services.step_executor.use_cases.messages import messages_of, state_of
 from tests.support.builders import NOW, a_flow, a_membership, snapshot
-from tests.support.waits import GONE_QUIET, ROME, TIMEOUT, a_waiting_flow
+from tests.support.waits import GONE_QUIET, ROME, TIMEOUT, a_guard, a_waiting_flow
 
 DAY = timedelta(days=1)
 
@@ -76,7 +76,7 @@ def test_a_time_out_without_an_edge_goes_on_by_the_next_one() -> None:
 
 def test_what_cannot_be_judged_does_not_hold() -> None:
     rule = {"kind": "condition", "source": "custom_field", "operator": "equals", "value": "x",
-            "fieldDefinitionId": "00000000-0000-4000-8000-000000000009"}  # fmt: skip
+            "field_definition_id": "00000000-0000-4000-8000-000000000009"}  # fmt: skip
     member = standing(a_waiting_flow(rule))
     assert (member.step_id, member.waiting_on) == ("until", "event")
     assert member.listens, "it has a reason to move, if the flow is edited"
@@ -112,7 +112,7 @@ def test_a_wait_whose_step_is_gone_ends_the_membership() -> None:
 def test_a_member_listens_to_its_wait_and_to_the_rules_of_its_flow() -> None:
     lost = {"kind": "condition", "source": "contact_field", "field": "leadStatus",
             "operator": "equals", "value": "lost"}  # fmt: skip
-    flow = a_waiting_flow(ROME, disqualification_rules=lost)
+    flow = a_waiting_flow(ROME, guards=[a_guard(lost)])
     waits, rests = standing(flow), standing(flow, city="Rome")
     assert (len(waits.listens), len(rests.listens)) == (2, 1)
     assert set(rests.listens) < set(waits.listens)
@@ -127,6 +127,6 @@ def test_a_wait_is_for_a_time_or_for_a_condition() -> None:
 
 def test_a_way_round_through_a_condition_alone_is_refused() -> None:
     """It may hold on every arrival: nothing would stop the contact."""
-    flow = a_flow([{"step_id": "w", "type": "wait", "condition": ROME, "next_step_id": "w"}])
+    flow = a_flow([{"step_id": "w", "type": "wait", "condition": ROME, "edges": {"next": "w"}}])
     assert walk(flow, a_membership(), snapshot(city="Rome"), ENTERED, NOW).membership.drop_reason
     assert flow.steps[0].takes_time is False

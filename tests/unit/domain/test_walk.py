@@ -104,9 +104,9 @@ def test_a_step_that_is_gone_drops_the_member() -> None:
 
 
 def test_disqualification_is_judged_before_each_step() -> None:
-    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "eq",
+    rule = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "equals",
             "value": "Rome"}  # fmt: skip
-    flow = a_flow(disqualification_rules=rule)
+    flow = a_flow(guards=[{"rule": rule, "wants": False}])
     member = walk(flow, a_membership(), snapshot(), Entered(), NOW).membership
     result = walk(flow, member, snapshot(city="rome"), SENT, NOW)
     assert result.membership.drop_reason == "disqualified"
@@ -149,7 +149,7 @@ def test_r1_what_a_walk_tells_of_has_a_limit() -> None:
     rule = {"kind": "group", "operator": "and", "conditions": [field] * 99}
     steps = [
         {"step_id": f"s{number}", "type": "condition_check", "condition": rule,
-         "true_step_id": f"s{number + 1}"}
+         "edges": {"true": f"s{number + 1}"}}
         for number in range(100)
     ]  # fmt: skip
     entered = a_membership()
@@ -163,7 +163,8 @@ def test_r1_what_a_walk_tells_of_has_a_limit() -> None:
 def test_going_in_circles_ends() -> None:
     always = {"kind": "condition", "source": "contact_field", "field": "email",
               "operator": "is_not_empty"}  # fmt: skip
-    steps = [{"step_id": "a", "type": "condition_check", "condition": always, "true_step_id": "a"}]
+    steps = [{"step_id": "a", "type": "condition_check", "condition": always,
+              "edges": {"true": "a"}}]  # fmt: skip
     assert through(a_flow(steps), Entered()).membership.drop_reason == "going_in_circles"
 
 
@@ -177,18 +178,18 @@ def any_flow(draw: st.DrawFn) -> Flow:
 
 
 def _any_step(step_id: str, target: st.SearchStrategy[str | None]) -> Any:
-    opened = {"kind": "condition", "source": "email_step", "nodeId": "s0", "metric": "sent",
+    opened = {"kind": "condition", "source": "email_step", "step_id": "s0", "metric": "sent",
               "operator": "has_activity"}  # fmt: skip
     return st.one_of(
         st.builds(lambda to: {"step_id": step_id, "type": "send_email", "email_id": str(WELCOME),
-                              "next_step_id": to}, target),
+                              "edges": {"next": to}}, target),
         st.builds(lambda to: {"step_id": step_id, "type": "wait", "duration_amount": 1,
-                              "duration_unit": "days", "next_step_id": to}, target),
+                              "duration_unit": "days", "edges": {"next": to}}, target),
         st.builds(lambda yes, no: {"step_id": step_id, "type": "condition_check",
-                                   "condition": opened, "true_step_id": yes, "false_step_id": no},
+                                   "condition": opened, "edges": {"true": yes, "false": no}},
                   target, target),
         st.builds(lambda to: {"step_id": step_id, "type": "wait", "condition": opened,
-                              "timeout_amount": 1, "timeout_unit": "days", "next_step_id": to},
+                              "timeout_amount": 1, "timeout_unit": "days", "edges": {"next": to}},
                   target),
         st.just({"step_id": step_id, "type": "drop_from_flow"}),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.chassis.outages import is_outage
 from libs.chassis.telemetry.logs import logger
-from services.api.http.problems import STATUS, answer
+from services.api.http.problems import STATUS, Phrase, answer
 from services.api.use_cases.problems import Problem
 
 _MIB = 1024 * 1024
@@ -24,11 +24,12 @@ class TooLarge(HTTPException):
         super().__init__(STATUS["too_large"], "The body is too large")
 
 
-class Guards:
-    """The outermost layer of the API."""
+class RequestMiddleware:
+    """The outermost layer of a dialect."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, phrase: Phrase) -> None:
         self._app = app
+        self._phrase = phrase
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless it is too large."""
@@ -40,7 +41,7 @@ class Guards:
         limit, marked = limit_for(scope["path"]), _marked(send, request_id)
         if _announced(scope) > limit:
             problem = Problem("too_large", "request_too_large", "The body is too large")
-            await answer(problem)(scope, receive, marked)
+            await answer(problem, self._phrase)(scope, receive, marked)
             return
         try:
             await self._app(scope, _limited(receive, limit), marked)

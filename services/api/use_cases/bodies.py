@@ -1,18 +1,18 @@
-"""Reading what users write of a flow; what is wrong names the field."""
+"""Reading what users send; what is wrong names the field, as the sender knows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
-from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
-from libs.domain.flow import FlowContent
 from libs.domain.strictness import read_strictly
 from services.api.use_cases.problems import Problem
 
 Json = Any
+Location = tuple[int | str, ...]
 _UNKNOWN = "unknown"
 """How the domain calls a step or trigger of a type nobody knows."""
+_UNION_ERRORS = frozenset({"union_tag_invalid", "union_tag_not_found"})
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -28,37 +28,27 @@ def read_body(kind: type[ModelT], sent: Json) -> ModelT:
         raise problem_of(error, sent) from None
 
 
-def read_content(content: Mapping[str, Json]) -> FlowContent:
-    """Check the format of a flow as a user wrote it.
-
-    Raises:
-        Problem: If a field is wrong or unknown, or a step id stands twice.
-    """
-    read = read_body(FlowContent, content)
-    if duplicates := read.duplicate_step_ids():
-        message = f"Duplicate step_id: {', '.join(duplicates)}"
-        raise Problem("conflict", "campaign_flow_duplicate_step_id", message)
-    return read
-
-
-def stored_content(content: Mapping[str, Json]) -> FlowContent:
-    """Read a flow as it was stored, maybe by a newer version of the program."""
-    return FlowContent.model_validate(content)
-
-
-def emails_of(content: FlowContent) -> set[UUID]:
-    """Name the mails that steps of a flow may send."""
-    return {email_id for step in content.steps for email_id in step.emails()}
-
-
 def problem_of(error: ValidationError, sent: Json) -> Problem:
     """Turn what pydantic says into a problem, with paths as the sender knows them."""
-    return problem_of_issues(
-        [(tuple(one["loc"]), one["msg"]) for one in error.errors(include_url=False)], sent
-    )
+    return problem_of_issues(map(issue_of, error.errors(include_url=False)), sent)
 
 
-def problem_of_issues(issues: Sequence[tuple[tuple[int | str, ...], str]], sent: Json) -> Problem:
+def issue_of(error: Mapping[str, Any]) -> tuple[Location, str]:
+    """Say where something is wrong, and what; a type nobody knows is wrong in its own field."""
+    location, message = tuple(error["loc"]), str(error["msg"])
+    if error["type"] not in _UNION_ERRORS:
+        return location, message
+    context = error.get("ctx", {})
+    field = str(context.get("discriminator", "")).strip("'")
+    if not field.isidentifier():
+        return location, "this is no kind of rule"
+    if error["type"] == "union_tag_not_found":
+        return (*location, field), "Field required"
+    known = context.get("expected_tags", "")
+    return (*location, field), f"'{context.get('tag')}' is not one of {known}"
+
+
+def problem_of_issues(issues: Iterable[tuple[Location, str]], sent: Json) -> Problem:
     """Turn (location, message) pairs into a problem."""
     named = [
         {"path": path_in(sent, location), "message": message.removeprefix("Value error, ")}

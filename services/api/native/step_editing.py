@@ -1,28 +1,16 @@
-"""Editing the steps of a flow one by one (services/api/native/README.md, "Steps").
+"""Editing the steps of a document one by one (README.md, "Steps").
 
-Edges are never rewired, except where a deletion asks for it. Which edges a step has, and where in
-its document they stand, the step itself says.
+Edges are never rewired, except where a deletion asks for it.
 """
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from pydantic import TypeAdapter
-
-from libs.domain.flow import AnyStep
-from libs.domain.step import Step
-from services.api.store.flows import Change, StoredFlow
-from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.content import read_content
-from services.api.use_cases.flows import check_editable, lock, save
+from services.api.native.wire_steps import EDGE_FIELDS
 from services.api.use_cases.problems import Problem, invalid, step_not_found
 
 Steps = list[dict[str, Any]]
-STEP: TypeAdapter[Step] = TypeAdapter(AnyStep)
-"""Reads the document of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +22,13 @@ class Placement:
     after_step_id: str | None = None
 
 
-async def edit(
-    app_context: AppContext, workspace_id: UUID, flow_id: UUID, change: Callable[[Steps], Steps]
-) -> StoredFlow:
-    """Change the list of steps.
+def step_of(steps: Steps, step_id: str) -> dict[str, Any]:
+    """Find a step.
 
     Raises:
-        Problem: If there is no such flow, it may not be edited now, or the result is wrong.
+        Problem: If there is no such step.
     """
-    async with app_context.relay.unit() as unit:
-        flow = await lock(unit, workspace_id, flow_id)
-        check_editable(flow, structure=True)
-        content = {**flow.content, "steps": change(flow.content.get("steps", []))}
-        read_content(content)
-        return await save(app_context, unit, flow, Change(content=content))
+    return steps[_index(steps, step_id)]
 
 
 def inserted(steps: Steps, step: dict[str, Any], placement: Placement) -> Steps:
@@ -76,8 +57,8 @@ def merged(steps: Steps, step_id: str, partial: Mapping[str, Any]) -> Steps:
         if fixed in partial and partial[fixed] != steps[at][fixed]:
             raise invalid(f"step.{fixed}", "this field cannot be changed")
     # An edge that is null leads nowhere; one that is not there may fall back to another.
-    kept = set(_edges(steps[at]))
-    taken_away = {name for name, value in partial.items() if value is None} - kept
+    empty = {name for name, value in partial.items() if value is None}
+    taken_away = empty - _edges(steps[at])
     step = {**steps[at], **partial}
     merged_step = {name: value for name, value in step.items() if name not in taken_away}
     return [*steps[:at], merged_step, *steps[at + 1 :]]
@@ -90,40 +71,26 @@ def without(steps: Steps, step_id: str, repair: Mapping[str, Any] | None) -> Ste
         Problem: If there is no such step, or others point to it and nothing repairs that.
     """
     at = _index(steps, step_id)
-    rest = copy.deepcopy([*steps[:at], *steps[at + 1 :]])
+    rest = [dict(step) for step in (*steps[:at], *steps[at + 1 :])]
     pointing = [
-        (step, path) for step in rest for path in _edges(step) if _look_up(step, path) == step_id
+        (step, field) for step in rest for field in _edges(step) if step.get(field) == step_id
     ]
     if pointing and repair is None:
         message = f"Step {step_id} is still referenced by other steps"
-        raise Problem("conflict", "campaign_flow_step_referenced", message)
+        raise Problem("conflict", "step_referenced", message)
     replacement = (repair or {}).get("replace_with_step_id")
     if replacement == step_id:
         raise invalid("repair_edges.replace_with_step_id", "this is the step to be deleted")
     if replacement is not None:
         _index(rest, replacement)
-    for step, path in pointing:
-        _replace(step, path, replacement)
+    for step, field in pointing:
+        step[field] = replacement
     return rest
 
 
-def _edges(step: Mapping[str, Any]) -> list[str]:
-    """Say where in a step's document its edges stand, as `next_step_id`, `arms.0.next_step_id`."""
-    return [edge.path for edge in STEP.validate_python(step).edges()]
-
-
-def _look_up(document: Any, path: str) -> Any:
-    """Give what stands at a path; None if there is nothing."""
-    for part in path.split("."):
-        document = document[int(part)] if isinstance(document, list) else document.get(part)
-    return document
-
-
-def _replace(document: Any, path: str, value: Any) -> None:
-    """Put something else where something stands."""
-    parent, _, last = path.rpartition(".")
-    holder = _look_up(document, parent) if parent else document
-    holder[int(last) if isinstance(holder, list) else last] = value
+def _edges(step: Mapping[str, Any]) -> frozenset[str]:
+    """Name the fields in which a step's edges stand."""
+    return EDGE_FIELDS.get(step["type"], frozenset())
 
 
 def _index(steps: Steps, step_id: str) -> int:

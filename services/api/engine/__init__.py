@@ -1,0 +1,1 @@
+"""`/v1/flows`: the engine's own language, whole."""

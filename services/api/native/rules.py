@@ -1,0 +1,102 @@
+"""Rule trees as the native API takes them (README.md, "Rules").
+
+Keys are camelCase, short operator names mean the long ones, and trees are smaller than the
+engine's. Read by alias and written by name, such a tree is one of the engine's.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+from libs.domain import rules
+from libs.domain.contact import EmailMetric
+from libs.domain.rules import AnyRule, FieldOperator
+
+MAX_DEPTH = 5
+MAX_NODES = 100
+
+_LONG_NAMES: Mapping[object, str] = {
+    "eq": "equals",
+    "is": "equals",
+    "neq": "not_equals",
+    "ne": "not_equals",
+    "is_not": "not_equals",
+    "gt": "greater_than",
+    "after": "greater_than",
+    "gte": "greater_than_or_equal",
+    "lt": "less_than",
+    "before": "less_than",
+    "lte": "less_than_or_equal",
+    "member_of": "is_member",
+    "in_list": "is_member",
+    "not_member_of": "is_not_member",
+    "not_in_list": "is_not_member",
+    "occurred": "has_activity",
+    "not_occurred": "has_no_activity",
+}
+
+
+def _long_name(operator: object) -> object:
+    return _LONG_NAMES.get(operator, operator) if isinstance(operator, str) else operator
+
+
+_LongName = BeforeValidator(_long_name)
+
+
+class ContactField(rules.ContactField):
+    """Looks at a standard field, by its camelCase key."""
+
+    operator: Annotated[FieldOperator, _LongName]
+
+
+class CustomFieldCondition(rules.CustomFieldCondition):
+    """Looks at a custom field, by the id of its definition."""
+
+    operator: Annotated[FieldOperator, _LongName]
+    field_definition_id: UUID = Field(alias="fieldDefinitionId")
+
+
+class ListMembership(rules.ListMembership):
+    """Asks whether the contact is on a list."""
+
+    list_id: UUID = Field(alias="listId")
+    operator: Annotated[Literal["is_member", "is_not_member"], _LongName]
+
+
+class EmailStep(rules.EmailStep):
+    """Asks what became of a mail sent earlier in the same run."""
+
+    step_id: str = Field(alias="nodeId", min_length=1, max_length=120)
+    metric: EmailMetric
+    operator: Annotated[Literal["has_activity", "has_no_activity"], _LongName]
+
+
+class Group(rules.Group):
+    """Several rules at once: all must hold (`and`) or one is enough (`or`)."""
+
+    conditions: list["Rule"] = Field(min_length=1)  # type: ignore[assignment]
+
+
+Rule = Annotated[
+    Annotated[Group, Tag("group")]
+    | Annotated[ContactField, AfterValidator(rules.check_contact_field), Tag("contact_field")]
+    | Annotated[CustomFieldCondition, AfterValidator(rules.check_custom_field), Tag("custom_field")]
+    | Annotated[ListMembership, Tag("list_membership")]
+    | Annotated[EmailStep, Tag("email_step")],
+    Discriminator(rules.which_node),
+]
+
+
+def _check_size(rule: AnyRule) -> AnyRule:
+    return rules.check_size(rule, MAX_NODES, MAX_DEPTH)
+
+
+RuleTree = Annotated[Rule, AfterValidator(_check_size)]
+"""A whole tree, as a step of a flow takes it."""
+
+AudienceRules = Annotated[
+    Rule, AfterValidator(_check_size), AfterValidator(rules.refuse_email_step)
+]
+"""A whole tree that is judged outside a run: no email_step."""
