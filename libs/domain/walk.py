@@ -27,6 +27,7 @@ from libs.domain.step_result import (
 )
 from libs.domain.walk_events import (
     FLOW_CHANGED,
+    ContactChanged,
     DeliveryFinished,
     Entered,
     FlowChanged,
@@ -123,7 +124,7 @@ class _Walk:
         """Take steps until the membership suspends or ends."""
         self._begin()
         answer = self._first_answer()
-        self.stays = isinstance(answer, Suspend) and not isinstance(self.event, Entered)
+        self.stays = isinstance(answer, Suspend) and not self._enters
         if self.stays and self._stands_so_already(answer):
             return WalkResult(self.membership)
         if self.flow.status is FlowStatus.PAUSED and not self.stays:
@@ -165,7 +166,25 @@ class _Walk:
             return self._enter(self.flow.first_step_id)
         if self.step is None:
             return Exit("step_removed")
+        if self._enters:
+            return self._enter(self.step.step_id)
         return self.step.on_event(self._context(self.step))
+
+    @property
+    def _enters(self) -> bool:
+        """Say whether it begins a step: its first one, or one that an edit put where it waited."""
+        if isinstance(self.event, Entered):
+            return True
+        waited = self.membership.waiting_on == "event" or isinstance(
+            self.event, ContactChanged | FlowChanged
+        )
+        step = self.step
+        return (
+            waited
+            and step is not None
+            and not step.takes_time
+            and step.step_id not in self.flow.waits_for_events
+        )
 
     def _next_answer(self, step: Step, answer: Continue) -> StepResult:
         self.effects += answer.effects

@@ -18,12 +18,17 @@ STALE = Counter(
 
 
 def resume(unit: UnitOfWork, partition: int, command: Resume) -> None:
-    """A timer fired.
+    """A timer fired. It is a hint: what the membership itself says of when it is due decides.
 
     Raises:
         NotYet: If the definition of its flow has not arrived here.
     """
     expected = (command.membership_id, command.hop)
+    membership = unit.memberships.get(command.membership_id)
+    due_at = membership.waiting_until if membership else None
+    if due_at is not None and command.due_at < due_at:
+        STALE.labels("too_early").inc()
+        return
     _wake(unit, partition, expected, (("timer", "event"), TIMER_FIRED))
 
 

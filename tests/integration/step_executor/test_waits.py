@@ -255,6 +255,14 @@ async def test_r13_a_verdict_that_changes_earlier_is_timed_anew(executor: Execut
     assert await stands(executor) == ("met", "timer")
 
 
+async def test_r13_a_timer_of_another_instant_is_void(executor: Executor) -> None:
+    """Same hop, but not the instant that the membership itself waits for."""
+    (timer,) = of(SetTimer, await waits_for(executor, ROME, timeout=TIMEOUT))
+    early = fires(timer.model_copy(update={"due_at": NOW + DAY}))
+    assert await executor.act(early) == []
+    assert await stands(executor) == ("until", "event")
+
+
 async def test_r13_a_verdict_that_never_changes_by_time_needs_no_timer(executor: Executor) -> None:
     await waits_for(executor, GONE_QUIET, fields={"lastActivityAt": NOW.isoformat()})
     said = await executor.act(updated(lastActivityAt=None))

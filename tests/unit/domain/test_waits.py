@@ -19,7 +19,7 @@ from libs.domain.walk_events import (
     WalkEvent,
 )
 from services.step_executor.use_cases.messages import messages_of, state_of
-from tests.support.builders import NOW, a_flow, a_membership, snapshot
+from tests.support.builders import NOW, WELCOME, a_flow, a_membership, snapshot
 from tests.support.waits import GONE_QUIET, ROME, TIMEOUT, a_guard, a_waiting_flow
 
 DAY = timedelta(days=1)
@@ -107,6 +107,21 @@ def test_a_wait_whose_step_is_gone_ends_the_membership() -> None:
     member = standing(a_waiting_flow(ROME))
     result = walk(a_flow(), member, snapshot(), FLOW_CHANGED, NOW + DAY)
     assert result.membership.drop_reason == "step_removed"
+
+
+@pytest.mark.parametrize("status", ["active", "paused"])
+def test_a_step_of_another_kind_where_a_wait_was_is_not_passed_over(status: str) -> None:
+    """The member goes on from its step as it is now: a mail is sent, but not in a pause."""
+    member = standing(a_waiting_flow(ROME))
+    steps = [{"step_id": "until", "type": "send_email", "email_id": str(WELCOME)}]
+    result = walk(a_flow(steps, status=status), member, snapshot(), FLOW_CHANGED, NOW + DAY)
+    assert bool(result.effects) is (status == "active")
+    if status == "paused":
+        parked = result.membership
+        assert parked.parked == FLOW_CHANGED
+        result = walk(a_flow(steps), parked, snapshot(), FLOW_CHANGED, NOW + 2 * DAY)
+    assert [effect.email_id for effect in result.effects] == [WELCOME]
+    assert result.membership.waiting_on == "delivery"
 
 
 def test_a_member_listens_to_its_wait_and_to_the_rules_of_its_flow() -> None:
