@@ -41,6 +41,18 @@ def known_zone(name: str) -> str:
     return name
 
 
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Give the earlier of two instants; None is never."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
+
+
+def within_reach(until: datetime | None, now: datetime) -> datetime | None:
+    """Give an instant no timer is too far for: who is woken too early looks again."""
+    return None if until is None else min(until, start_of_day(now + MAX_WAIT))
+
+
 def read_instant(text: str) -> datetime | None:
     """Read an ISO 8601 date or instant as UTC; a bare date is its midnight. None if it is neither.
 
@@ -48,9 +60,9 @@ def read_instant(text: str) -> datetime | None:
     """
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def is_bare_date(text: str) -> bool:

@@ -61,6 +61,30 @@ class CustomField(BaseModel):
     type: FieldType
 
 
+SINCE = ""
+"""Among the times of facts: when the first of what is known of a contact was said."""
+
+
+def field_key(name: str) -> str:
+    """Name a standard field among the facts that rules look at and events change."""
+    return f"field:{name}"
+
+
+def custom_field_key(name: str) -> str:
+    """Name a custom field, by its api name."""
+    return f"custom:{name}"
+
+
+def list_key(list_id: UUID) -> str:
+    """Name a list that the contact may be on."""
+    return f"list:{list_id}"
+
+
+def email_key(step_id: str, metric: EmailMetric) -> str:
+    """Name what may become of the mail of a step."""
+    return f"email.{metric}:{step_id}"
+
+
 Engagement = Mapping[str, Mapping[str, datetime]]
 """For each send_email step of one run: which metrics were seen, and when first."""
 
@@ -76,6 +100,8 @@ class ContactSnapshot:
         lists: The static lists the contact is on.
         engagement: What became of the mails of the current run, by step id.
         deleted: Whether the contact is gone; nothing else is known of it then.
+        times: When what is known was said, by fact, in microseconds since 1970. A fact that is not
+            named here was said when the first of them was.
     """
 
     contact_id: UUID
@@ -84,6 +110,7 @@ class ContactSnapshot:
     lists: frozenset[UUID] = frozenset()
     engagement: Engagement = field(default_factory=dict)
     deleted: bool = False
+    times: Mapping[str, int] = field(default_factory=dict)
 
 
 def may_be_mailed(fields: Mapping[str, Scalar], *, operational: bool) -> str | None:

@@ -4,13 +4,20 @@ Every projection of contacts (the executor's, the directory's) folds with this o
 they cannot come to differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from libs.domain.calendar import to_text
-from libs.domain.contact import ContactSnapshot, Scalar
+from libs.domain.contact import (
+    SINCE,
+    ContactSnapshot,
+    Scalar,
+    custom_field_key,
+    field_key,
+    list_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,9 @@ def fold(
 ) -> ContactSnapshot | None:
     """Give what is known of a contact after a change.
 
+    Of two things that are said of one fact, the later one counts, whichever comes first: a change
+    that comes late, or again, never overwrites what was said after it.
+
     Args:
         contact_id: Whose change it is.
         known: What was known; None if nothing; `deleted` if the contact is gone. Only its creation
@@ -69,35 +79,69 @@ def fold(
         change: What happened.
 
     Returns:
-        What is known now; None if the contact is still unknown.
+        What is known now, the same object if nothing is new; None if the contact is still unknown.
     """
+    at = _micros(change.at)
+    is_late = known is not None and at < known.times.get(SINCE, at)
     if change.deletes:
-        return ContactSnapshot(contact_id, deleted=True)
+        return known if is_late else ContactSnapshot(contact_id, deleted=True, times={SINCE: at})
     if known is None or known.deleted:
         comes = change.creates or (known is None and change.introduces)
-        return _after(ContactSnapshot(contact_id), change) if comes else known
-    return _after(known, change)
-
-
-def _after(known: ContactSnapshot, change: ContactChange) -> ContactSnapshot:
+        if not comes or is_late:
+            return known
+        known = ContactSnapshot(contact_id, times={SINCE: at})
     if change.joined is not None or change.left is not None:
-        return _with_lists(known, change)
+        return _with_lists(known, change, at)
     if not (change.creates or change.fields or change.custom_fields):
         return known
-    at = to_text(change.at)
-    fields = {**known.fields, "updatedAt": at, **change.fields}
+    return _with_fields(known, change, at)
+
+
+def _micros(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+def _with_fields(known: ContactSnapshot, change: ContactChange, at: int) -> ContactSnapshot:
+    text, times = to_text(change.at), dict(known.times)
+    said = {"updatedAt": text, **change.fields}
+    fields = _newest(known.fields, said, field_key, times, at)
     if change.creates:
-        fields.setdefault("createdAt", at)
-    custom_fields = {**known.custom_fields, **change.custom_fields}
-    return ContactSnapshot(known.contact_id, fields, custom_fields, known.lists)
-
-
-def _with_lists(known: ContactSnapshot, change: ContactChange) -> ContactSnapshot:
-    lists = known.lists
-    if change.joined is not None and change.joined not in lists:
-        lists = lists | {change.joined}
-    elif change.left is not None and change.left in lists:
-        lists = lists - {change.left}
-    if lists is known.lists:
+        fields.setdefault("createdAt", text)
+    custom = _newest(known.custom_fields, change.custom_fields, custom_field_key, times, at)
+    if (fields, custom, times) == (known.fields, known.custom_fields, known.times):
         return known
-    return ContactSnapshot(known.contact_id, known.fields, known.custom_fields, lists)
+    return ContactSnapshot(known.contact_id, fields, custom, known.lists, times=times)
+
+
+def _newest(
+    known: Mapping[str, Scalar],
+    said: Mapping[str, Scalar],
+    key_of: Callable[[str], str],
+    times: dict[str, int],
+    at: int,
+) -> dict[str, Scalar]:
+    """Take what is said of each field, unless something was said of it later."""
+    since, after = times.get(SINCE, at), dict(known)
+    for name, value in said.items():
+        key = key_of(name)
+        if at < times.get(key, since if name in known else at):
+            continue
+        after[name] = value
+        if at != since or key in times:
+            times[key] = at
+    return after
+
+
+def _with_lists(known: ContactSnapshot, change: ContactChange, at: int) -> ContactSnapshot:
+    list_id = change.joined or change.left
+    if list_id is None:
+        return known
+    key, since = list_key(list_id), known.times.get(SINCE, at)
+    if at < known.times.get(key, since if list_id in known.lists else at):
+        return known
+    stays = change.joined is None or at != since or key in known.times
+    times = {**known.times, key: at} if stays and SINCE in known.times else known.times
+    lists = known.lists | {list_id} if change.joined else known.lists - {list_id}
+    if (lists, times) == (known.lists, known.times):
+        return known
+    return ContactSnapshot(known.contact_id, known.fields, known.custom_fields, lists, times=times)

@@ -19,6 +19,7 @@ from pydantic import (
 
 from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.guards import CompiledGuard, Guard, GuardedAt
+from libs.domain.listening import hashed, reads_of
 from libs.domain.predicates import CustomFields, Predicate, compile_rule
 from libs.domain.rules import AnyRule, CustomFieldCondition, nodes_of
 from libs.domain.step import Step
@@ -167,6 +168,30 @@ class Flow(Definition):
             step.step_id: compile_rule(rule, self.custom_fields)
             for step in self.steps
             if (rule := step.rule()) is not None
+        }
+
+    @cached_property
+    def _listening(self) -> dict[str | None, tuple[int, ...]]:
+        """What is listened to at each step where it is more than everywhere (None)."""
+        custom = self.custom_fields
+        guarded = [guard.rule for guard in self.guards if "event" in guard.at]
+        everywhere = hashed(key for rule in guarded for key in reads_of(rule, custom))
+        here = {step.step_id: hashed(step.listens_to(custom)) for step in self.steps}
+        found: dict[str | None, frozenset[int]] = {None: everywhere}
+        found |= {step_id: everywhere | keys for step_id, keys in here.items() if keys}
+        return {step_id: tuple(sorted(keys)) for step_id, keys in found.items()}
+
+    def listens_at(self, step_id: str | None) -> tuple[int, ...]:
+        """Give the keys of the facts by which an event may concern who stands at a step."""
+        return self._listening.get(step_id) or self._listening[None]
+
+    @cached_property
+    def waits_for_events(self) -> dict[str, Step]:
+        """Every step at which events may move a membership, by its id."""
+        return {
+            step_id: step
+            for step_id, step in self.steps_by_id.items()
+            if any(True for _ in step.listens_to(self.custom_fields))
         }
 
     @cached_property

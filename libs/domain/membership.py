@@ -3,11 +3,14 @@
     active  -- stands at a delivery under way ----+
       |  ^                                        |
       v  |                                        v
-    waiting -- stands at a timer -------> completed | dropped
+    waiting -- stands at a timer,
+               or at a condition -------> completed | dropped
 
-A live membership has exactly one reason to move (`waiting_on`): a timer, a delivery under way, or
-the reactivation of a paused flow. An ended one has none. Every time it comes to stand its hop
-number rises, and a command for another hop is void.
+A live membership has exactly one reason to move (`waiting_on`): a timer, a delivery under way, an
+event that makes its condition hold, or the reactivation of a paused flow. An ended one has none.
+Every time it comes to stand its hop number rises, and a command for another hop is void. One that
+waits for an event may have a timer as well: its time-out, or the instant at which time alone could
+make its condition hold. Whichever comes first, the condition is judged then; the timer is a hint.
 """
 
 from collections.abc import Mapping
@@ -18,9 +21,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 from libs.domain.contact import EmailMetric, Engagement, Scalar
+from libs.domain.listening import KEYING
 from libs.domain.walk_events import WalkEvent
 
-WaitingOn = Literal["timer", "delivery", "reactivation"]
+WaitingOn = Literal["timer", "delivery", "event", "reactivation"]
 
 
 class MembershipStatus(StrEnum):
@@ -52,7 +56,11 @@ class Membership:
         waiting_on: The one reason it has to move; None once it has ended.
         hop: How often it has come to stand.
         step_id: Where it stands; the last step once it has ended.
-        waiting_until: When its timer is due, if it waits for one.
+        stood_at: When it came to the step it stands at.
+        waiting_until: When its timer is due, if it has one.
+        times_out_at: When it goes on at the latest, if it waits for an event and not for ever.
+        listens: The keys of the facts by which events may move or end it (listening.py).
+        keying: The version of the program's keys that these are of.
         parked: What would have moved it while its flow was paused.
         entry_source: The trigger's type, or `public_api`.
         dynamic_context: Values of this run for merge tags.
@@ -72,7 +80,11 @@ class Membership:
     waiting_on: WaitingOn | None = None
     hop: int = 0
     step_id: str | None = None
+    stood_at: datetime | None = None
     waiting_until: datetime | None = None
+    times_out_at: datetime | None = None
+    listens: tuple[int, ...] = ()
+    keying: int = KEYING
     parked: WalkEvent | None = None
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
     engagement: Engagement = field(default_factory=dict)
@@ -91,9 +103,13 @@ class Membership:
         """True until it has completed or was dropped."""
         return self.status in (MembershipStatus.ACTIVE, MembershipStatus.WAITING)
 
-    def expects(self, hop: int, waiting_on: WaitingOn) -> bool:
-        """Say whether a command for this hop and reason still concerns it."""
-        return self.is_live and self.hop == hop and self.waiting_on == waiting_on
+    def expects(self, hop: int, *waiting_on: WaitingOn) -> bool:
+        """Say whether a command for this hop, and one of these reasons, still concerns it."""
+        return self.is_live and self.hop == hop and self.waiting_on in waiting_on
+
+    def hears(self, keys: frozenset[int]) -> bool:
+        """Say whether an event that touches these facts may concern it."""
+        return self.keying != KEYING or not keys.isdisjoint(self.listens)
 
     def suspend(
         self, waiting_on: WaitingOn, until: datetime | None, now: datetime, **changes: Any
@@ -101,7 +117,9 @@ class Membership:
         """Come to stand: the next hop begins. Other changes go into the same copy."""
         return replace(
             self,
-            status=MembershipStatus.WAITING if until is not None else MembershipStatus.ACTIVE,
+            status=MembershipStatus.ACTIVE
+            if waiting_on == "delivery"
+            else MembershipStatus.WAITING,
             waiting_on=waiting_on,
             hop=self.hop + 1,
             waiting_until=until,
@@ -109,6 +127,12 @@ class Membership:
             updated_at=now,
             **changes,
         )
+
+    def listen(self, keys: tuple[int, ...]) -> "Membership":
+        """Listen to these facts from now on; the same object if it does already."""
+        if self.listens == keys and self.keying == KEYING:
+            return self
+        return replace(self, listens=keys, keying=KEYING)
 
     def park(self, event: WalkEvent, now: datetime) -> "Membership":
         """Keep for later what cannot move it now, because its flow is paused."""
@@ -130,6 +154,8 @@ class Membership:
             status=status,
             waiting_on=None,
             waiting_until=None,
+            times_out_at=None,
+            listens=(),
             parked=None,
             ended_at=now,
             drop_reason=reason,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.domain.calendar import duration, is_bare_date, read_instant, start_of_day
+from libs.domain.calendar import duration, earlier, is_bare_date, read_instant, start_of_day
 from libs.domain.contact import STANDARD_FIELDS, ContactSnapshot, CustomField, FieldType, Scalar
 from libs.domain.rules import (
     OPERATORS,
@@ -51,10 +51,26 @@ def _shown(value: Scalar) -> Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a rule (None: cannot be judged) and everything that was looked at."""
+    """The outcome of a rule and everything that was looked at.
+
+    Attributes:
+        outcome: None if it cannot be judged.
+        seen: What was looked at.
+        until: The next instant at which time alone could change the outcome; None if it cannot.
+    """
 
     outcome: bool | None
     seen: tuple[Seen, ...] = ()
+    until: datetime | None = None
+
+
+def explain(verdict: Verdict) -> dict[str, Any]:
+    """Write down what was looked at, for the timeline."""
+    return {
+        "judged": [
+            {"asked": seen.asked, "saw": seen.saw, "outcome": seen.outcome} for seen in verdict.seen
+        ]
+    }
 
 
 Predicate = Callable[[ContactSnapshot, datetime], Verdict]
@@ -104,14 +120,16 @@ def _group(rule: Group, custom_fields: CustomFields) -> Predicate:
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
         seen: tuple[Seen, ...] = ()
         outcome: bool | None = not settles
+        until: datetime | None = None
         for child in children:
             verdict = child(snapshot, now)
             seen += verdict.seen
             if verdict.outcome is settles:
-                return Verdict(settles, seen)
+                return Verdict(settles, seen, verdict.until)
             if verdict.outcome is None:
                 outcome = None
-        return Verdict(outcome, seen)
+            until = earlier(until, verdict.until)
+        return Verdict(outcome, seen, until)
 
     return judge
 
@@ -123,7 +141,8 @@ def _contact_field(rule: ContactField) -> Predicate:
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
         value = snapshot.fields.get(rule.field)
         outcome = compare(kind, rule.operator, value, operand, now)
-        return Verdict(outcome, (Seen(asked, _shown(value), outcome),))
+        until = holds_until(kind, rule.operator, value, operand, now)
+        return Verdict(outcome, (Seen(asked, _shown(value), outcome),), until)
 
     return judge
 
@@ -134,10 +153,12 @@ def _custom_field(rule: CustomFieldCondition, definition: CustomField | None) ->
 
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
         value = snapshot.custom_fields.get(name)
-        outcome = (
-            compare(definition.type, rule.operator, value, rule.value, now) if definition else None
-        )
-        return Verdict(outcome, (Seen(asked, _shown(value), outcome),))
+        if definition is None:
+            return Verdict(None, (Seen(asked, _shown(value), None),))
+        kind, operand = definition.type, rule.value
+        outcome = compare(kind, rule.operator, value, operand, now)
+        until = holds_until(kind, rule.operator, value, operand, now)
+        return Verdict(outcome, (Seen(asked, _shown(value), outcome),), until)
 
     return judge
 
@@ -226,6 +247,36 @@ def _compare_dates(name: str, value: Scalar, operand: Operand, now: datetime) ->
     if isinstance(operand, str) and is_bare_date(operand):
         left = start_of_day(left)
     return _COMPARE[name](left, right)
+
+
+_A_MOMENT = timedelta(microseconds=1)
+_CHANGES_AT: Mapping[str, tuple[timedelta, ...]] = {
+    "equals": (timedelta(0), _A_MOMENT),
+    "not_equals": (timedelta(0), _A_MOMENT),
+    "greater_than": (timedelta(0),),
+    "less_than_or_equal": (timedelta(0),),
+    "greater_than_or_equal": (_A_MOMENT,),
+    "less_than": (_A_MOMENT,),
+}
+"""How long after a moving date has reached a standing one a comparison of them changes."""
+
+
+def holds_until(
+    kind: FieldType, name: str, value: Scalar, operand: Operand, now: datetime
+) -> datetime | None:
+    """Say when the outcome of `compare` changes if nothing but time passes; None if it does not."""
+    if kind is not FieldType.DATE or not isinstance(operand, RelativeDate):
+        return None
+    left = read_instant(str(value))
+    if left is None or name not in _CHANGES_AT:
+        return None
+    distance: timedelta = duration(operand.relative.amount, operand.relative.unit)
+    try:
+        meets = left + distance if operand.relative.direction == "ago" else left - distance
+        changes = [meets + after for after in _CHANGES_AT[name]]
+    except OverflowError:
+        return None
+    return min((change for change in changes if change > now), default=None)
 
 
 def _relative(operand: RelativeDate, now: datetime) -> datetime:

@@ -1,11 +1,12 @@
 """What every step has: an id, a label, edges, and the questions that are asked of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
 from libs.domain.rules import AnyRule
@@ -52,6 +53,10 @@ class Step(BaseModel):
     def rule(self) -> AnyRule | None:
         """Give the rule tree this step judges, if it has one."""
         return None
+
+    def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:  # noqa: ARG002  (most need nothing)
+        """Name the facts by which an event may move a membership that stands here."""
+        return ()
 
     def emails(self) -> Iterable[UUID]:
         """Name the mails it may send."""

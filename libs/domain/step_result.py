@@ -66,13 +66,17 @@ class Suspend:
 
     Attributes:
         waiting_on: What will wake the membership.
-        until: When its timer is due (UTC), if it waits for one.
+        until: When its timer is due (UTC), if it has one.
         effects: What the outside is asked to do meanwhile.
+        details: What the timeline tells of it.
+        times_out_at: When the wait is over at the latest, if it is one for an event.
     """
 
     waiting_on: WaitingOn
     until: datetime | None = None
     effects: tuple[Effect, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    times_out_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,11 @@ class StepContext:
     event: WalkEvent
     now: datetime
     condition: Predicate | None = None
+
+    @property
+    def stood_at(self) -> datetime:
+        """When the membership came to this step, if it stands here already."""
+        return self.membership.stood_at or self.membership.updated_at
 
     def tell_owner(self, **change: Any) -> TellOwner:
         """Ask for a change of the contact, given as what `ContactChange` takes, beside its time."""

@@ -14,6 +14,7 @@ from typing import Any
 from libs.domain.calendar import to_text
 from libs.domain.contact import ContactSnapshot, Engagement
 from libs.domain.flow import Flow, FlowStatus
+from libs.domain.listening import KEYING
 from libs.domain.membership import Membership, TimelineEntry, with_metric
 from libs.domain.step import Step
 from libs.domain.step_result import (
@@ -25,7 +26,15 @@ from libs.domain.step_result import (
     Suspend,
     overlaid,
 )
-from libs.domain.walk_events import DeliveryFinished, Entered, TimerFired, WalkEvent
+from libs.domain.walk_events import (
+    FLOW_CHANGED,
+    ContactChanged,
+    DeliveryFinished,
+    Entered,
+    FlowChanged,
+    TimerFired,
+    WalkEvent,
+)
 
 MAX_STEPS_AT_ONCE = 200
 """A walk that takes more is going in circles. Readiness refuses such flows; this is the net."""
@@ -37,11 +46,17 @@ MAX_JUDGEMENTS = 300
 
 @dataclass(frozen=True, slots=True)
 class WalkResult:
-    """What became of a membership, what is to be carried out, and what its timeline gained."""
+    """What became of a membership, what is to be carried out, and what its timeline gained.
+
+    Attributes:
+        membership: The same object if nothing became of it.
+        stands: Whether it has come to stand: if it waits for a timer, that one must be set.
+    """
 
     membership: Membership
     effects: tuple[Effect, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
+    stands: bool = False
 
 
 def walk(
@@ -51,7 +66,8 @@ def walk(
 
     A flow that has ended (archived, deleted) moves nobody on: the membership ends here, even if
     the change of the flow has not been applied to it yet. A paused flow moves nobody either: the
-    event is parked with the membership until reactivation.
+    event is parked with the membership until reactivation. Who waits for a condition is parked only
+    by what would have moved it; the condition is judged anew at reactivation.
 
     Args:
         flow: The definition, in the version to go by.
@@ -67,9 +83,14 @@ def walk(
     at = _time_of(membership, event, now)
     if reason := flow.end_reason:
         return drop(membership, reason, at)
-    if flow.status is FlowStatus.PAUSED:
+    if flow.status is FlowStatus.PAUSED and membership.waiting_on != "event":
         return WalkResult(membership.park(event, at))
     return _Walk(flow, membership, contact, event, at).result()
+
+
+def is_over(flow: Flow, membership: Membership, contact: ContactSnapshot, at: datetime) -> bool:
+    """Say whether a wait would end if it were judged at some instant."""
+    return _Walk(flow, membership, contact, FLOW_CHANGED, at).goes_on()
 
 
 def drop(membership: Membership, reason: str, now: datetime) -> WalkResult:
@@ -98,19 +119,41 @@ class _Walk:
     effects: list[Effect] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
     judgements: int = 0
+    stays: bool = False
 
     def result(self) -> WalkResult:
         """Take steps until the membership suspends or ends."""
         self._begin()
         answer = self._first_answer()
+        self.stays = isinstance(answer, Suspend) and not self._enters
+        if self.stays and self._stands_so_already(answer):
+            return WalkResult(self.membership)
+        if self.flow.status is FlowStatus.PAUSED and not self.stays:
+            return WalkResult(self.membership.park(self.event, self.now))
         for _ in range(MAX_STEPS_AT_ONCE):
             if self.step is None or not isinstance(answer, Continue):
                 break
             answer = self._next_answer(self.step, answer)
         else:
             answer = Exit("going_in_circles")
-        ended = self._settle(answer)
-        return WalkResult(ended, tuple(self.effects), tuple(self.timeline))
+        settled = self._settle(answer)
+        stands = isinstance(answer, Suspend)
+        return WalkResult(settled, tuple(self.effects), tuple(self.timeline), stands)
+
+    def goes_on(self) -> bool:
+        """Say whether what happened moves the membership from where it stands."""
+        self._begin()
+        return not isinstance(self._first_answer(), Suspend)
+
+    def _stands_so_already(self, answer: StepResult) -> bool:
+        """Say whether a membership waits on, for the same and until the same instant."""
+        now, listens = self.membership, self.flow.listens_at(self.membership.step_id)
+        return (
+            isinstance(answer, Suspend)
+            and answer.waiting_on == now.waiting_on == "event"
+            and (answer.until, answer.times_out_at) == (now.waiting_until, now.times_out_at)
+            and now.listen(listens) is now
+        )
 
     def _begin(self) -> None:
         self.step = self.flow.steps_by_id.get(self.membership.step_id or "")
@@ -124,7 +167,25 @@ class _Walk:
             return self._enter(self.flow.first_step_id)
         if self.step is None:
             return Exit("step_removed")
+        if self._enters:
+            return self._enter(self.step.step_id)
         return self.step.on_event(self._context(self.step))
+
+    @property
+    def _enters(self) -> bool:
+        """Say whether it begins a step: its first one, or one that an edit put where it waited."""
+        if isinstance(self.event, Entered):
+            return True
+        waited = self.membership.waiting_on == "event" or isinstance(
+            self.event, ContactChanged | FlowChanged
+        )
+        step = self.step
+        return (
+            waited
+            and step is not None
+            and not step.takes_time
+            and step.step_id not in self.flow.waits_for_events
+        )
 
     def _next_answer(self, step: Step, answer: Continue) -> StepResult:
         self.effects += answer.effects
@@ -144,7 +205,7 @@ class _Walk:
             return Exit(reason)
         return step.on_enter(self._context(step))
 
-    def _told(self, answer: Continue) -> Mapping[str, Any]:
+    def _told(self, answer: Continue | Suspend) -> Mapping[str, Any]:
         """Give what a step tells of itself; how often rules are judged in a walk has no limit."""
         judged = answer.details.get("judged", ())
         room = MAX_JUDGEMENTS - self.judgements
@@ -161,12 +222,33 @@ class _Walk:
                 self._note("dropped", self.step, {"reason": reason})
                 return self.membership.drop(reason, self.now, **self._moved())
             case Suspend(waiting_on, until):
-                if until is not None:
-                    self._note("waiting", self.step, {"until": to_text(until)})
-                return self.membership.suspend(waiting_on, until, self.now, **self._moved())
+                self._note_wait(answer)
+                return self.membership.suspend(waiting_on, until, self.now, **self._stand(answer))
             case Continue():
                 self._note("completed", None, {})
                 return self.membership.complete(self.now, **self._moved())
+
+    def _note_wait(self, answer: Suspend) -> None:
+        """Tell of a wait, but not each time its condition was judged without moving anybody."""
+        goes_on = self.stays and self.membership.waiting_on == answer.waiting_on == "event"
+        if goes_on and not isinstance(self.event, FlowChanged):
+            return
+        if answer.waiting_on == "event":
+            self._note("waiting", self.step, dict(self._told(answer)))
+        elif answer.until is not None:
+            self._note("waiting", self.step, {"until": to_text(answer.until)})
+
+    def _stand(self, answer: Suspend) -> dict[str, Any]:
+        """Say what else of the membership has changed now that it stands."""
+        moved = self._moved()
+        stood_at = self.membership.stood_at if self.stays else None
+        return {
+            **moved,
+            "stood_at": stood_at or self.now,
+            "times_out_at": answer.times_out_at,
+            "listens": self.flow.listens_at(moved["step_id"]),
+            "keying": KEYING,
+        }
 
     def _moved(self) -> dict[str, Any]:
         """Say what else of the membership has changed: one copy of it is made, with everything."""

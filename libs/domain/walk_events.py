@@ -33,8 +33,24 @@ class DeliveryFinished(_WalkEvent):
     reason: str | None = None
 
 
+class ContactChanged(_WalkEvent):
+    """Something has happened to the contact, or to a mail of the run, that its wait listens to."""
+
+    type: Literal["contact_changed"] = "contact_changed"
+
+
+class FlowChanged(_WalkEvent):
+    """The flow was edited, or goes on after a pause: what was waited for is judged anew."""
+
+    type: Literal["flow_changed"] = "flow_changed"
+
+
 ENTERED, TIMER_FIRED = Entered(), TimerFired()
+CONTACT_CHANGED, FLOW_CHANGED = ContactChanged(), FlowChanged()
 """They hold nothing, so one of each is enough."""
 
-WalkEvent = Annotated[Entered | TimerFired | DeliveryFinished, Field(discriminator="type")]
+WalkEvent = Annotated[
+    Entered | TimerFired | DeliveryFinished | ContactChanged | FlowChanged,
+    Field(discriminator="type"),
+]
 """One of them. It is kept with a membership that is parked because its flow is paused."""

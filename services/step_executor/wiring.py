@@ -38,6 +38,7 @@ from services.step_executor.loops.report_lag import ReportLag
 from services.step_executor.loops.send_deliveries import SendDeliveries
 from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.loops.watch_memberships import WatchMemberships
+from services.step_executor.loops.watch_waits import WatchWaits
 from services.step_executor.settings import Settings
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
@@ -75,6 +76,7 @@ async def wire(builder: ServiceBuilder) -> None:
     if settings.executor_role != "send":
         parts.reader = _walk(builder, settings, parts)
         _look_after(builder, settings, parts.reader)
+        builder.repeat(every(_WATCH_SECONDS, WatchWaits(builder.pool, builder.clock, flows).look))
     if settings.executor_role != "walk":
         _send(builder, settings, parts)
 

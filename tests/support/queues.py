@@ -15,10 +15,11 @@ _CONTACTS = """
 _MEMBERSHIPS = """
     INSERT INTO membership (
            membership_id, partition, workspace_id, flow_id, contact_id, entry_source, entered_at,
-           updated_at, status, waiting_on, hop, step_id, dynamic_context, engagement, sequence)
+           updated_at, status, waiting_on, hop, step_id, stood_at, listens, keying,
+           dynamic_context, engagement, sequence)
     SELECT md5('run ' || n)::uuid, n % 2, lpad(to_hex($3 + n % $2), 32, '0')::uuid, $5,
            md5('run ' || n)::uuid, 'x', now(), now(), 'active', 'delivery', 1, 'send-welcome',
-           '{}', '{}', 1
+           now(), '{}', 1, '{}', '{}', 1
       FROM generate_series($4::bigint, $4 + $1 - 1) AS n"""
 _DELIVERIES = """
     INSERT INTO delivery (

@@ -1,11 +1,11 @@
 """Branch on a rule."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.predicates import Verdict
+from libs.domain.predicates import Verdict, explain
 from libs.domain.rules import AnyRule, RuleTree
 from libs.domain.step import Step
 from libs.domain.step_result import Continue, StepContext, StepResult
@@ -46,18 +46,10 @@ class ConditionCheckStep(Step):
             return Continue(edge="default", outcome="unjudgeable")
         verdict = context.condition(context.contact, context.now)
         edge, outcome = _edge_for(verdict)
-        return Continue(edge, outcome, details=_explain(verdict))
+        return Continue(edge, outcome, details=explain(verdict))
 
 
 def _edge_for(verdict: Verdict) -> tuple[str, str]:
     if verdict.outcome is None:
         return "default", "unjudgeable"
     return ("true", "true") if verdict.outcome else ("false", "false")
-
-
-def _explain(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "judged": [
-            {"asked": seen.asked, "saw": seen.saw, "outcome": seen.outcome} for seen in verdict.seen
-        ]
-    }

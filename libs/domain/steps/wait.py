@@ -1,51 +1,140 @@
-"""Wait for a length of time.
+"""Wait for a length of time, or until a condition holds.
 
-Two more modes belong here (`until_date_field`, `condition`); a wait has exactly one.
+One more mode belongs here (`until_date_field`); a wait has exactly one.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
+from libs.domain.calendar import (
+    MAX_WAIT,
+    DurationUnit,
+    duration,
+    earlier,
+    to_text,
+    within_reach,
+)
+from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
+from libs.domain.listening import reads_of
+from libs.domain.predicates import Predicate, Verdict, explain
+from libs.domain.rules import AnyRule, RuleTree
 from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, StepContext, StepResult, Suspend
 
+_Amount = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
+_IF_GIVEN = Field(exclude_if=_is_absent)
+"""Written only where it was given: waits for a time are written as they always were."""
+
 
 class WaitStep(LinearStep):
-    """`duration_amount` of `duration_unit`, at most 730 days in all."""
+    """Stands for a time, at most 730 days in all, or until its condition holds.
 
-    takes_time: ClassVar[bool] = True
+    A condition is judged on arrival, when an event changes what it looks at, and when time alone
+    could make it hold. With `timeout_amount` and `timeout_unit` the wait ends after that time at
+    the latest, by the edge `timeout` if it is named (leading to None it ends the flow there),
+    otherwise by the next one. A condition that cannot be judged does not hold.
+    """
 
     type: Literal["wait"]
-    duration_amount: Annotated[int, Field(ge=1, strict=True)] | None = None
+    duration_amount: _Amount | None = None
     duration_unit: DurationUnit | None = None
+    condition: Annotated[RuleTree | None, _IF_GIVEN] = None
+    timeout_amount: Annotated[_Amount | None, _IF_GIVEN] = None
+    timeout_unit: Annotated[DurationUnit | None, _IF_GIVEN] = None
 
     @model_validator(mode="after")
     def _not_too_long(self) -> Self:
-        if self.duration_amount is None or self.duration_unit is None:
-            return self
-        # Checked against the longest in this unit, so that no amount can overflow.
-        longest = MAX_WAIT // duration(1, self.duration_unit)
-        if self.duration_amount > longest:
-            raise ValueError(f"duration_amount: a wait lasts at most {MAX_WAIT.days} days")
+        _check_length("duration_amount", self.duration_amount, self.duration_unit)
+        _check_length("timeout_amount", self.timeout_amount, self.timeout_unit)
         return self
 
+    @model_validator(mode="after")
+    def _one_mode(self) -> Self:
+        if self.condition is not None and self.duration_amount is not None:
+            raise ValueError("condition: a wait has a duration or a condition, not both")
+        return self
+
+    @property
+    def takes_time(self) -> bool:  # type: ignore[override]
+        """A condition may hold on arrival: it stops nobody who goes in circles."""
+        return self.condition is None
+
+    def edge_names(self) -> tuple[str, ...]:
+        """Name the one edge, and the one of the time-out where there is a condition."""
+        return ("next",) if self.condition is None else ("next", "timeout")
+
+    def target(self, edge: str) -> str | None:
+        """Say where an edge leads; a time-out without an edge goes on as if the condition held."""
+        return self.edges[edge] if edge in self.edges else self.edges.get("next")
+
+    def rule(self) -> AnyRule | None:
+        """Give the condition."""
+        return self.condition
+
+    def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:
+        """Name what the condition looks at."""
+        return reads_of(self.condition, custom_fields) if self.condition else ()
+
     def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
-        """A draft may not know yet how long to wait."""
-        if not self.duration_amount or not self.duration_unit:
+        """A draft may not know yet how long to wait, or for what."""
+        if self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
             yield Issue.at("duration_amount")
+        elif (self.timeout_amount is None) is not (self.timeout_unit is None):
+            yield Issue.at("timeout_amount")
 
     def on_enter(self, context: StepContext) -> StepResult:
-        """Stand until the time has passed."""
-        if self.duration_amount is None or self.duration_unit is None:
+        """Stand until the time has passed, or the condition holds."""
+        if context.condition is not None:
+            return self._judge(context.condition, context, context.now)
+        length = _length(self.duration_amount, self.duration_unit)
+        if length is None:
             return Continue(outcome="skipped", details={"reason": "no_duration"})
-        length = duration(self.duration_amount, self.duration_unit)
         return Suspend("timer", until=context.now + length)
 
-    def on_event(self, context: StepContext) -> StepResult:  # noqa: ARG002  (time has passed, that is all)
-        """Go on."""
-        return Continue(outcome="waited")
+    def on_event(self, context: StepContext) -> StepResult:
+        """Go on if the time has passed or the condition holds, whatever it was that happened."""
+        if context.condition is not None:
+            return self._judge(context.condition, context, context.stood_at)
+        length = _length(self.duration_amount, self.duration_unit) or timedelta(0)
+        due_at = context.stood_at + length
+        return Continue(outcome="waited") if due_at <= context.now else Suspend("timer", due_at)
+
+    def _judge(self, condition: Predicate, context: StepContext, stood_at: datetime) -> StepResult:
+        verdict = condition(context.contact, context.now)
+        if verdict.outcome is True:
+            return Continue(outcome="condition_met", details=explain(verdict))
+        limit = _length(self.timeout_amount, self.timeout_unit)
+        ends_at = None if limit is None else stood_at + limit
+        if ends_at is not None and ends_at <= context.now:
+            return Continue("timeout", "timed_out", explain(verdict))
+        until = earlier(ends_at, within_reach(verdict.until, context.now))
+        return Suspend("event", until, details=_told(verdict, ends_at), times_out_at=ends_at)
+
+
+def _told(verdict: Verdict, ends_at: datetime | None) -> dict[str, Any]:
+    """Tell what is waited for, and until when; when the condition is judged is nobody's concern."""
+    return explain(verdict) if ends_at is None else {"until": to_text(ends_at), **explain(verdict)}
+
+
+def _length(amount: int | None, unit: DurationUnit | None) -> timedelta | None:
+    return duration(amount, unit) if amount and unit else None
+
+
+def _check_length(name: str, amount: int | None, unit: DurationUnit | None) -> None:
+    if amount is None or unit is None:
+        return
+    # Checked against the longest in this unit, so that no amount can overflow.
+    if amount > MAX_WAIT // duration(1, unit):
+        raise ValueError(f"{name}: a wait lasts at most {MAX_WAIT.days} days")

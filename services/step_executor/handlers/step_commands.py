@@ -8,12 +8,12 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, EmailEvent
-from libs.contracts.message import AboutContact
 from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
 from services.step_executor.store import contacts, ended_memberships, memberships
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
+from services.step_executor.use_cases.meant import meant_by
 from services.step_executor.use_cases.observe import observe
 from services.step_executor.use_cases.resume import resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
@@ -35,15 +35,16 @@ async def handle_batch(
     known = await flows.read(tx, _flows_named(commands))
     pages = Pages(members_per_page)
     await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
-    people = {one.contact_key for one in commands if isinstance(one, AboutContact)}
-    found = await memberships.read(tx, people | pages.contacts())
+    meant = meant_by(commands, pages.members())
+    found = await memberships.read(tx, meant)
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
-    snapshots = await contacts.read(tx, people | pages.contacts())
+    snapshots = await contacts.read(tx, meant)
     found += await ended_memberships.read(tx, _named(commands))
     asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
     unit = UnitOfWork(
         now=clock.now(),
         contacts=snapshots,
+        meant=meant,
         memberships={membership.membership_id: membership for membership in found},
         flows=known,
         history=await ended_memberships.history(tx, asked),

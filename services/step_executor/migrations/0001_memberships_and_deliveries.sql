@@ -16,13 +16,15 @@ CREATE TABLE email_definition (
 );
 
 -- What is known of each contact, as its events tell it. A contact that is gone leaves a row without
--- anything of it for some time, so that an update that comes late does not bring it back.
+-- anything of it for some time, so that an update that comes late does not bring it back. `times` says
+-- when each fact was said, so that what comes late, or again, does not overwrite what is newer.
 CREATE TABLE contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     fields jsonb NOT NULL,
     custom_fields jsonb NOT NULL,
     lists uuid[] NOT NULL,
+    times jsonb NOT NULL DEFAULT '{}',
     deleted_at timestamptz,
     PRIMARY KEY (workspace_id, contact_id)
 ) WITH (fillfactor = 80);
@@ -42,10 +44,16 @@ CREATE TABLE membership (
     updated_at timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('active', 'waiting')),
     -- A live membership has exactly one reason to move.
-    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'reactivation')),
+    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'event', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
+    stood_at timestamptz NOT NULL,
     waiting_until timestamptz,
+    times_out_at timestamptz,
+    -- Keys of the facts by which events may move or end it, and the version of these keys. No index:
+    -- a contact has few live memberships, and any column in an index makes every move dearer.
+    listens bigint[] NOT NULL,
+    keying int NOT NULL,
     parked jsonb,
     dynamic_context jsonb NOT NULL,
     engagement jsonb NOT NULL,
@@ -53,6 +61,7 @@ CREATE TABLE membership (
     -- How many flows, one causing the next, led to it: what tells a loop of flows.
     depth int NOT NULL DEFAULT 0,
     CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
+    CONSTRAINT waits_listen CHECK (waiting_on <> 'event' OR cardinality(listens) > 0),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
         (waiting_on = 'reactivation') = (parked IS NOT NULL)),
     CONSTRAINT one_live_membership_per_flow UNIQUE (contact_id, flow_id, workspace_id)

@@ -25,6 +25,7 @@ async def read(tx: Transaction, keys: Iterable[ContactKey]) -> dict[ContactKey, 
             row["custom_fields"],
             frozenset(row["lists"]),
             deleted=row["deleted"],
+            times=row["times"],
         )
         async for row in rows
     }
@@ -42,6 +43,7 @@ async def write(tx: Transaction, changed: Mapping[ContactKey, ContactSnapshot]) 
         fields=[one.fields for one in snapshots],
         custom_fields=[one.custom_fields for one in snapshots],
         lists=[f"{{{','.join(map(str, one.lists))}}}" for one in snapshots],
+        times=[one.times for one in snapshots],
         deleted=[one.deleted for one in snapshots],
     )
 

@@ -1,22 +1,24 @@
 """Live memberships: read for a batch, written back as a set."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.contact import Engagement
+from libs.domain.contact import ContactSnapshot, Engagement
+from libs.domain.listening import KEYING
 from libs.domain.membership import Membership, MembershipStatus, WaitingOn
 from libs.domain.walk_events import WalkEvent
 
 queries = queries_beside(__file__)
 ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
+_LAST = UUID(int=2**128 - 1)
 _WALK_EVENT: TypeAdapter[WalkEvent] = TypeAdapter(WalkEvent)
 
 
@@ -39,13 +41,41 @@ class Audit:
     stuck: int
 
 
-async def read(tx: Transaction, contacts: Iterable[ContactKey]) -> list[Membership]:
-    """Give the live memberships of some contacts."""
-    keys = list(contacts)
+@dataclass(slots=True)
+class Meant:
+    """Which of a contact's live memberships are meant.
+
+    Attributes:
+        everything: Whether all are.
+        flow_ids: Those in these flows are.
+        membership_ids: These are.
+        keys: Those that listen to any of these facts are; None if nothing has happened to any.
+    """
+
+    everything: bool = False
+    flow_ids: set[UUID] = field(default_factory=set)
+    membership_ids: set[UUID] = field(default_factory=set)
+    keys: frozenset[int] | None = None
+
+
+async def read(tx: Transaction, meant: Mapping[ContactKey, Meant]) -> list[Membership]:
+    """Give the live memberships that are meant of some contacts."""
+    wanted = meant.values()
     rows = queries.read(
-        tx, workspace_ids=[key[0] for key in keys], contact_ids=[key[1] for key in keys]
+        tx,
+        workspace_ids=[key[0] for key in meant],
+        contact_ids=[key[1] for key in meant],
+        everything=[one.everything for one in wanted],
+        flow_ids=[_as_array(one.flow_ids) for one in wanted],
+        membership_ids=[_as_array(one.membership_ids) for one in wanted],
+        keys=[None if one.keys is None else _as_array(one.keys) for one in wanted],
+        keying=KEYING,
     )
     return [_membership(row) async for row in rows]
+
+
+def _as_array(values: Collection[UUID | int]) -> str:
+    return f"{{{','.join(map(str, values))}}}" if values else "{}"
 
 
 async def page(
@@ -129,6 +159,32 @@ async def audit(pool: Pool, after: UUID, overdue: datetime, at_most: int) -> Aud
     )
 
 
+class Standing(NamedTuple):
+    """A membership that waits for an event, what is known of its contact, and of its flow."""
+
+    membership: Membership
+    contact: ContactSnapshot
+    flow_version: int
+
+
+async def end_of_page(tx: Transaction, after: UUID, at_most: int) -> UUID | None:
+    """Give the last of so many live memberships in order of their ids; None if there are fewer."""
+    last: UUID | None = await queries.end_of_page(tx, after=after, at_most=at_most)
+    return last
+
+
+async def waits(tx: Transaction, after: UUID, last: UUID | None) -> list[Standing]:
+    """Give those among some live memberships that wait for an event."""
+    rows = queries.waits(tx, after=after, last=last or _LAST)
+    return [Standing(_membership(row), _contact(row), row["flow_version"]) async for row in rows]
+
+
+def _contact(row: Any) -> ContactSnapshot:
+    return ContactSnapshot(
+        row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
+    )
+
+
 def _check_all(written: set[UUID], found: Sequence[Membership]) -> None:
     if missed := {one.membership_id for one in found} - written:
         raise MovedMeanwhile(f"memberships {sorted(map(str, missed))}")
@@ -142,6 +198,10 @@ def _where_they_stand(memberships: Sequence[Membership]) -> dict[str, list[Any]]
         "waiting_ons": [one.waiting_on for one in memberships],
         "hops": [one.hop for one in memberships],
         "step_ids": [one.step_id for one in memberships],
+        "stood_ats": [one.stood_at or one.entered_at for one in memberships],
+        "times_out_ats": [one.times_out_at for one in memberships],
+        "listens": [_as_array(one.listens) for one in memberships],
+        "keyings": [one.keying for one in memberships],
         "waiting_untils": [one.waiting_until for one in memberships],
         "parked": [_WALK_EVENT.dump_python(one.parked) if one.parked else None
                    for one in memberships],
@@ -170,8 +230,12 @@ def _membership(row: Any) -> Membership:
     return membership_of(
         row,
         waiting_on=row["waiting_on"],
+        stood_at=row["stood_at"],
         waiting_until=row["waiting_until"],
         depth=row["depth"],
+        times_out_at=row["times_out_at"],
+        listens=tuple(row["listens"]),
+        keying=row["keying"],
         parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,
     )
 

@@ -1,6 +1,6 @@
 """A flow changed: bring a partition's members in line with it, a page at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,12 +12,13 @@ from libs.contracts.step_commands import ApplyFlow
 from libs.domain.flow import Flow, FlowStatus
 from libs.domain.membership import Membership, WaitingOn
 from libs.domain.walk import WalkResult, drop
+from libs.domain.walk_events import FLOW_CHANGED
 from services.step_executor.store import definitions, memberships
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 _IN_A_PAUSE: tuple[WaitingOn, ...] = ("delivery",)
-_AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery")
+_AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery", "event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ class Pages:
         self.left -= len(members)
         return Page(tuple(members), len(members) < at_most)
 
-    def contacts(self) -> set[ContactKey]:
-        """Name the contacts of all members that are to be looked at."""
-        return {contact for page in self.by_command.values() for _, contact in page.members}
+    def members(self) -> Iterator[tuple[UUID, ContactKey]]:
+        """Name all members that are to be looked at, each with its contact."""
+        for page in self.by_command.values():
+            yield from page.members
 
 
 def apply_flow(unit: UnitOfWork, received: Received[ApplyFlow], pages: Pages) -> None:
@@ -95,7 +97,7 @@ def concerns_members(before: Flow, now: Flow) -> bool:
 
 
 def _judged_by(flow: Flow) -> tuple[object, ...]:
-    return flow.status, flow.guards, flow.custom_fields
+    return flow.status, flow.guards, flow.custom_fields, flow.waits_for_events
 
 
 def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:
@@ -122,7 +124,10 @@ def _live(unit: UnitOfWork, members: Iterable[tuple[UUID, ContactKey]]) -> Itera
 def _bring_in_line(unit: UnitOfWork, partition: int, flow: Flow, membership: Membership) -> None:
     if result := _moved(unit, flow, membership):
         unit.apply(partition, result)
-    elif flow.status is FlowStatus.PAUSED:
+        return
+    listening = membership.listen(flow.listens_at(membership.step_id))
+    unit.apply(partition, WalkResult(listening))
+    if flow.status is FlowStatus.PAUSED:
         unit.hold_deliveries(membership)
     elif membership.waiting_on == "delivery":
         unit.release_deliveries(membership)
@@ -137,4 +142,6 @@ def _moved(unit: UnitOfWork, flow: Flow, membership: Membership) -> WalkResult |
         return drop(membership, reason, unit.now)
     if flow.status is FlowStatus.ACTIVE and membership.parked is not None:
         return unit.walk(flow, membership, membership.parked)
+    if membership.waiting_on == "event":
+        return unit.walk(flow, membership, FLOW_CHANGED)
     return None

@@ -4,7 +4,9 @@ One record about the membership, what it asks of the contact's owner, a timer if
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from libs.contracts.contact_commands import (
     ChangeListMembership,
@@ -26,9 +28,9 @@ def messages_of(result: WalkResult) -> Iterator[Message]:
     if result.timeline:
         yield _changed(result)
     yield from _contact_commands(result)
-    if membership.waiting_on == "timer" and membership.waiting_until is not None:
+    if result.stands and membership.waiting_until is not None:
         yield SetTimer(
-            id=id_in_timeline(membership.membership_id, membership.sequence, 1),
+            id=_timer_id(result),
             time=membership.updated_at,
             workspace_id=membership.workspace_id,
             contact_id=membership.contact_id,
@@ -63,6 +65,14 @@ def _contact_command(envelope: dict[str, Any], change: ContactChange) -> Contact
     return UpdateContact.model_validate({**envelope, **fields})
 
 
+def _timer_id(result: WalkResult) -> UUID:
+    """Name a timer: by what the walk told, or by the hop where it told nothing."""
+    membership = result.membership
+    if result.timeline:
+        return id_in_timeline(membership.membership_id, membership.sequence, 1)
+    return derived_id("timer", membership.membership_id, membership.hop)
+
+
 def state_of(membership: Membership) -> MembershipState:
     """Give a membership as it travels."""
     return MembershipState.model_validate(_state(membership))
@@ -91,7 +101,7 @@ def _state(membership: Membership) -> dict[str, Any]:
         "sequence": membership.sequence,
         "status": membership.status,
         "current_step_id": membership.step_id if membership.is_live else None,
-        "waiting_until": membership.waiting_until,
+        "waiting_until": _goes_on_at(membership),
         "entry_source": membership.entry_source,
         "dynamic_context": membership.dynamic_context,
         "entered_at": membership.entered_at,
@@ -99,6 +109,12 @@ def _state(membership: Membership) -> dict[str, Any]:
         "drop_reason": membership.drop_reason,
         "updated_at": membership.updated_at,
     }
+
+
+def _goes_on_at(membership: Membership) -> datetime | None:
+    """Say when it goes on at the latest; when a condition is judged anew is nobody's concern."""
+    waits_for_event = membership.waiting_on == "event"
+    return membership.times_out_at if waits_for_event else membership.waiting_until
 
 
 def _entry(sequence: int, entry: TimelineEntry) -> dict[str, Any]:

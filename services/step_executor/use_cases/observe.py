@@ -1,13 +1,11 @@
 """An event about a contact: remember it, see what it means for the contact's runs, start flows."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
 from libs.chassis.exactly_once.records import Received
 from libs.chassis.outages import is_outage
 from libs.contracts.contact_events import (
-    ContactDeleted,
     ContactEvent,
     ContactMerged,
     EmailEvent,
@@ -19,8 +17,10 @@ from libs.domain.contact import ContactSnapshot, EmailMetric
 from libs.domain.contact_changes import fold
 from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, drop
+from libs.domain.walk_events import CONTACT_CHANGED
 from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.firing import known_before, really_fires
+from services.step_executor.use_cases.meant import engaged_by, touched_by
 from services.step_executor.use_cases.tell_dates import tell_dates
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -30,13 +30,6 @@ class NotSupported(Exception):  # noqa: N818  (it goes to the dead-letter topic,
 
 
 _LONGEST_URL = 2000
-_METRICS: Mapping[str, EmailMetric] = {
-    "email.delivered": "delivered",
-    "email.opened": "opened",
-    "email.clicked": "clicked",
-    "email.bounced": "bounced",
-    "email.unsubscribed": "unsubscribed",
-}
 
 
 def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
@@ -61,18 +54,18 @@ def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
 def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
     if isinstance(event, ContactMerged):
         raise NotSupported("contact.merged")
-    if isinstance(event, EmailEvent):
-        _note_engagement(unit, received, event)
+    is_news = isinstance(event, EmailEvent) and _note_engagement(unit, received, event)
     contact = received.message.contact_key
     known = unit.contacts.get(contact)
     after = fold(contact[1], known, change_of(event))
     if after is not None and after is not known:
         unit.know(contact, after)
         tell_dates(unit, received, known, after)
-    if isinstance(event, ContactDeleted):
+        is_news = True
+    if after is not None and after.deleted:
         _drop_all(unit, received)
-    elif after is not known:
-        _drop_disqualified(unit, received)
+    elif is_news:
+        _tell_memberships(unit, received, event)
 
 
 def _start(
@@ -101,18 +94,24 @@ def _drop_all(unit: UnitOfWork, received: Received[Observe]) -> None:
         unit.apply(received.partition, drop(bare, "contact_deleted", unit.now))
 
 
-def _note_engagement(unit: UnitOfWork, received: Received[Observe], event: EmailEvent) -> None:
-    """Remember what became of a mail of a run; the first time of each metric is in its timeline."""
-    metric, where = _METRICS.get(event.type), event.data
-    membership = unit.memberships.get(where.membership_id) if where.membership_id else None
-    if metric is None or membership is None or where.step_id is None:
-        return
+def _note_engagement(unit: UnitOfWork, received: Received[Observe], event: EmailEvent) -> bool:
+    """Remember what became of a mail of a run; the first time of each metric is in its timeline.
+
+    Returns:
+        Whether it is news.
+    """
+    engaged, membership_id = engaged_by(event), event.data.membership_id
+    membership = unit.memberships.get(membership_id) if membership_id else None
+    if engaged is None or membership is None:
+        return False
     contact = received.message.contact_key
     if membership.contact_key != contact or unit.known_contact(contact) is None:
-        return
-    noted = membership.note(where.step_id, metric, event.time)
-    if noted is not membership:
-        unit.apply(received.partition, _with_entry(noted, event, metric))
+        return False
+    noted = membership.note(engaged.step_id, engaged.metric, event.time)
+    if noted is membership:
+        return False
+    unit.apply(received.partition, _with_entry(noted, event, engaged.metric))
+    return True
 
 
 def _with_entry(membership: Membership, event: EmailEvent, metric: EmailMetric) -> WalkResult:
@@ -122,21 +121,32 @@ def _with_entry(membership: Membership, event: EmailEvent, metric: EmailMetric) 
     return WalkResult(noted, timeline=(entry,))
 
 
-def _drop_disqualified(unit: UnitOfWork, received: Received[Observe]) -> None:
-    for membership in unit.live_memberships_of(received.message.contact_key):
+def _tell_memberships(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
+    """Let the runs hear of it that listen to what has changed, as they stand in memory."""
+    live = unit.live_memberships_of(received.message.contact_key)
+    keys = touched_by(event) if live else frozenset()
+    for membership in live:
+        if not membership.hears(keys):
+            continue
         try:
-            _drop_if_disqualified(unit, received.partition, membership)
+            _tell(unit, received.partition, membership)
         except Exception as error:
             if is_outage(error):
                 raise
             unit.condemn(received, _judge_again(unit, received, membership), error)
 
 
-def _drop_if_disqualified(unit: UnitOfWork, partition: int, membership: Membership) -> None:
+def _tell(unit: UnitOfWork, partition: int, membership: Membership) -> None:
     flow = unit.flows.get(membership.flow_id)
-    reason = flow and flow.refuses("event", unit.contact_of(membership), unit.now)
-    if reason:
+    if flow is None:
+        return
+    if reason := flow.refuses("event", unit.contact_of(membership), unit.now):
         unit.apply(partition, drop(membership, reason, unit.now))
+    elif membership.waiting_on == "event":
+        unit.apply(partition, unit.walk(flow, membership, CONTACT_CHANGED))
+    else:
+        listening = membership.listen(flow.listens_at(membership.step_id))
+        unit.apply(partition, WalkResult(listening))
 
 
 def _judge_again(

@@ -1,5 +1,6 @@
 """What becomes of memberships whose deliveries are over."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from libs.chassis.exactly_once.records import Results
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.chassis.telemetry.logs import logger
 from services.step_executor.store import contacts, deliveries, memberships
+from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.deliveries import Finished, Result
+from services.step_executor.store.memberships import Meant
 from services.step_executor.use_cases.resume import finish_delivery
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -77,11 +80,15 @@ class RecordResults:
     async def _walk_on(self, tx: Transaction, finished: Sequence[Finished]) -> Results:
         if not finished:
             return []
-        people = {(one.workspace_id, one.contact_id) for one in finished}
-        found = await memberships.read(tx, people)
+        meant: defaultdict[ContactKey, Meant] = defaultdict(Meant)
+        for one in finished:
+            contact = (one.workspace_id, one.contact_id)
+            meant[contact].membership_ids.add(one.key.membership_id)
+        found = await memberships.read(tx, meant)
         unit = UnitOfWork(
             now=self._clock.now(),
-            contacts=await contacts.read(tx, people),
+            contacts=await contacts.read(tx, meant),
+            meant=meant,
             memberships={membership.membership_id: membership for membership in found},
             flows=await self._flows.read(tx, {one.flow_id for one in finished}),
         )

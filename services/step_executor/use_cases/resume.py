@@ -18,13 +18,18 @@ STALE = Counter(
 
 
 def resume(unit: UnitOfWork, partition: int, command: Resume) -> None:
-    """A timer fired.
+    """A timer fired. It is a hint: what the membership itself says of when it is due decides.
 
     Raises:
         NotYet: If the definition of its flow has not arrived here.
     """
     expected = (command.membership_id, command.hop)
-    _wake(unit, partition, expected, ("timer", TIMER_FIRED))
+    membership = unit.memberships.get(command.membership_id)
+    due_at = membership.waiting_until if membership else None
+    if due_at is not None and command.due_at < due_at:
+        STALE.labels("too_early").inc()
+        return
+    _wake(unit, partition, expected, (("timer", "event"), TIMER_FIRED))
 
 
 def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
@@ -36,16 +41,19 @@ def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:
     event = DeliveryFinished(
         outcome=finished.outcome, channel=finished.channel, reason=finished.reason
     )
-    _wake(unit, finished.partition, finished.key, ("delivery", event))
+    _wake(unit, finished.partition, finished.key, (("delivery",), event))
 
 
 def _wake(
-    unit: UnitOfWork, partition: int, expected: tuple[UUID, int], why: tuple[WaitingOn, WalkEvent]
+    unit: UnitOfWork,
+    partition: int,
+    expected: tuple[UUID, int],
+    why: tuple[tuple[WaitingOn, ...], WalkEvent],
 ) -> None:
     membership_id, hop = expected
     waiting_on, event = why
     membership = unit.memberships.get(membership_id)
-    if membership is None or not membership.expects(hop, waiting_on):
+    if membership is None or not membership.expects(hop, *waiting_on):
         STALE.labels(event.type).inc()
         return
     flow = unit.flow(membership.flow_id)

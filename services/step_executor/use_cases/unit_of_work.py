@@ -32,10 +32,15 @@ from services.step_executor.store import (
 )
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
+from services.step_executor.store.memberships import Meant
 from services.step_executor.use_cases.messages import messages_of
 
 FlowContact = tuple[UUID, ContactKey]
 """A flow, and a contact that is or was in it."""
+
+
+class Unread(LookupError):  # noqa: N818  (a fact that must never be)
+    """A batch asks for what it has not read, which must not be taken for nothing."""
 
 
 @dataclass(slots=True)
@@ -45,7 +50,8 @@ class UnitOfWork:
     Attributes:
         now: The clock's time when the batch began.
         contacts: What is known of the contacts.
-        memberships: Their live memberships, and ended ones that were named, by id.
+        meant: Which live memberships of these contacts were read.
+        memberships: These, and ended ones that were named, by id.
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
         outgoing: The messages to publish, in order.
@@ -53,6 +59,7 @@ class UnitOfWork:
 
     now: datetime
     contacts: dict[ContactKey, ContactSnapshot]
+    meant: Mapping[ContactKey, Meant]
     memberships: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
@@ -86,17 +93,30 @@ class UnitOfWork:
         return flow
 
     def live_memberships_of(self, contact: ContactKey) -> list[Membership]:
-        """Give the live memberships of a contact."""
+        """Give the live memberships of a contact that were read."""
         live = self._live.get(contact)
         return [self.memberships[one] for one in sorted(live)] if live else []
 
     def live_membership(self, flow_id: UUID, contact: ContactKey) -> Membership | None:
-        """Give the live membership of a contact in a flow, if there is one."""
+        """Give the live membership of a contact in a flow, if there is one.
+
+        Raises:
+            Unread: If it was not looked for.
+        """
+        meant = self.meant.get(contact)
+        if meant is None or not (meant.everything or flow_id in meant.flow_ids):
+            raise Unread(f"contact {contact[1]} in flow {flow_id}")
         inside = (one for one in self.live_memberships_of(contact) if one.flow_id == flow_id)
         return next(inside, None)
 
     def known_contact(self, contact: ContactKey) -> ContactSnapshot | None:
-        """Give what is known of a contact that is not gone."""
+        """Give what is known of a contact that is not gone.
+
+        Raises:
+            Unread: If it was not looked for.
+        """
+        if contact not in self.meant:
+            raise Unread(f"contact {contact[1]}")
         known = self.contacts.get(contact)
         return None if known is None or known.deleted else known
 
@@ -126,6 +146,8 @@ class UnitOfWork:
 
     def apply(self, partition: int, result: WalkResult) -> None:
         """Take in what became of a membership, which may be new, and say it."""
+        if result.membership is self.memberships.get(result.membership.membership_id):
+            return
         messages = list(messages_of(result))  # first: if one cannot be written, nothing has changed
         membership = result.membership
         membership_id = membership.membership_id

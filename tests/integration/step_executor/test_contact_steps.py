@@ -84,7 +84,8 @@ async def test_ids_follow_from_the_walk_and_differ_between_walks(executor: Execu
     said = await executor.act(created(), enroll())
     for hop in range(1, 4):
         (member,) = await executor.live()
-        resume = Resume(**envelope(), membership_id=member["membership_id"], hop=hop, due_at=NOW)
+        due_at = member["waiting_until"]
+        resume = Resume(**envelope(), membership_id=member["membership_id"], hop=hop, due_at=due_at)
         said += await executor.act(resume)
     ids = [one.id for one in said if isinstance(one, UpdateContact | SetTimer | MembershipChanged)]
     assert len(ids) == len(set(ids)) == 12

@@ -1,0 +1,76 @@
+"""What a batch must read: which memberships its commands mean, and which facts its events touch."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from libs.contracts.contact_events import ContactDeleted, ContactEvent, EmailEvent, change_of
+from libs.contracts.message import AboutContact
+from libs.contracts.step_commands import Enroll, Observe, Remove, Resume, StepCommand
+from libs.domain.contact import EmailMetric
+from libs.domain.listening import Engaged, keys_of
+from services.step_executor.store.contacts import ContactKey
+from services.step_executor.store.memberships import Meant
+
+_METRICS: Mapping[str, EmailMetric] = {
+    "email.delivered": "delivered",
+    "email.opened": "opened",
+    "email.clicked": "clicked",
+    "email.bounced": "bounced",
+    "email.unsubscribed": "unsubscribed",
+}
+
+
+def engaged_by(event: EmailEvent) -> Engaged | None:
+    """Say what became of which mail of the run that the event names, if it is noted at all."""
+    metric, step_id = _METRICS.get(event.type), event.data.step_id
+    return Engaged(step_id, metric) if metric and step_id and event.data.membership_id else None
+
+
+def touched_by(event: ContactEvent) -> frozenset[int]:
+    """Give the keys of the facts that an event changes."""
+    engaged = engaged_by(event) if isinstance(event, EmailEvent) else None
+    return keys_of(change_of(event), engaged)
+
+
+def meant_by(
+    commands: Sequence[StepCommand], members: Iterable[tuple[UUID, ContactKey]]
+) -> dict[ContactKey, Meant]:
+    """Say which memberships of which contacts are meant.
+
+    Args:
+        commands: The batch.
+        members: The members that its commands to bring them in line look at.
+    """
+    meant: defaultdict[ContactKey, Meant] = defaultdict(Meant)
+    for command in commands:
+        if isinstance(command, AboutContact):
+            _add(meant[command.contact_key], command)
+    for membership_id, contact in members:
+        meant[contact].membership_ids.add(membership_id)
+    return meant
+
+
+def _add(meant: Meant, command: AboutContact) -> None:
+    match command:
+        case Observe(piece=piece):
+            if command.starts:
+                meant.flow_ids.update(start.flow_id for start in command.starts)
+            if piece == 0:
+                _add_event(meant, command.event)
+        case Enroll(flow_id=flow_id) | Remove(flow_id=flow_id):
+            meant.flow_ids.add(flow_id)
+        case Resume(membership_id=membership_id):
+            meant.membership_ids.add(membership_id)
+        case _:
+            return
+
+
+def _add_event(meant: Meant, event: ContactEvent) -> None:
+    if isinstance(event, ContactDeleted):
+        meant.everything = True
+        return
+    if isinstance(event, EmailEvent) and event.data.membership_id:
+        meant.membership_ids.add(event.data.membership_id)
+    keys = touched_by(event)
+    meant.keys = keys if meant.keys is None else meant.keys | keys
