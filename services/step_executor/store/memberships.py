@@ -66,8 +66,10 @@ async def read(tx: Transaction, meant: Mapping[ContactKey, Meant]) -> list[Membe
         workspace_ids=[key[0] for key in meant],
         contact_ids=[key[1] for key in meant],
         everything=[one.everything for one in wanted],
-        flow_ids=[_as_array(one.flow_ids) for one in wanted],
-        membership_ids=[_as_array(one.membership_ids) for one in wanted],
+        flow_ids=[_as_array(one.flow_ids) if one.flow_ids else None for one in wanted],
+        membership_ids=[
+            _as_array(one.membership_ids) if one.membership_ids else None for one in wanted
+        ],
         keys=[None if one.keys is None else _as_array(one.keys) for one in wanted],
         keying=KEYING,
     )
