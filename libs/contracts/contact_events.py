@@ -1,8 +1,9 @@
 """contact.events: facts about contacts, from outside, as CloudEvents 1.0 (structured JSON).
 
 Any system can publish them without our code. `subject` is the contact's id and also the record's
-key; the extension attribute `workspaceid` is the tenant. The same `id` from the same `source`
-counts once, however often it arrives.
+key. Of the extension attributes `workspaceid` is the tenant, and `millracedepth` says how many
+flows, one causing the next, led to the event (none unless it is given). The same `id` from the same
+`source` counts once, however often it arrives.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from libs.contracts import topics
-from libs.contracts.message import derived_id
+from libs.contracts.message import Depth, derived_id
 from libs.domain.contact import Scalar
 from libs.domain.contact_changes import ContactChange
 
@@ -34,6 +35,7 @@ class CloudEvent(BaseModel):
     subject: UUID
     time: AwareDatetime
     workspaceid: UUID
+    millracedepth: Depth = 0
     datacontenttype: str = "application/json"
 
     @property

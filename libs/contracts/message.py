@@ -1,7 +1,7 @@
 """What every message carries."""
 
 from hashlib import sha1
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -9,6 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from libs.contracts.topics import Topic
 
 _IDS = UUID("6d1f5c0e-3a0b-4d5e-9a57-6c1d0f2b7e11")
+
+
+Depth = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""How many flows, one causing the next, led to this."""
 
 
 class Message(BaseModel):

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts import topics
 from libs.contracts.contact_events import ContactEvent
-from libs.contracts.message import AboutContact, Message
+from libs.contracts.message import AboutContact, Depth, Message
 from libs.domain.contact import Scalar
 
 
@@ -21,7 +21,10 @@ class FlowStart(BaseModel):
 
     Attributes:
         min_flow_version: The definition that said so; the executor waits until it has it.
-        trigger_type: The trigger that matched.
+        trigger_type: The type of the trigger that matched.
+        trigger_id: Which one it is, or its place among the flow's triggers if it has no id. Whether
+            it really fires may depend on what is known of the contact. A flow may come with
+            several; one that fires is enough.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -29,6 +32,7 @@ class FlowStart(BaseModel):
     flow_id: UUID
     min_flow_version: int
     trigger_type: str
+    trigger_id: str = ""
 
 
 class Observe(AboutContact):
@@ -56,16 +60,39 @@ class Observe(AboutContact):
         return super().body()
 
 
+class DueDate(BaseModel):
+    """A date of the contact that has come, for a date trigger of the flow.
+
+    Attributes:
+        number: Which occurrence of the date it is (libs/domain/occurrences.py).
+        due_at: When it fell due.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    trigger_id: str
+    number: int
+    due_at: AwareDatetime
+
+    @property
+    def cause(self) -> str:
+        """What it is called as the cause of an enrollment."""
+        return f"date:{self.trigger_id}:{self.number}"
+
+
 class Enroll(AboutContact):
     """Let the contact into a flow, if the flow's rules allow it.
 
-    A caller of the API asks for it, or an operator who replays a start that was put aside.
+    A caller of the API asks for it, the scheduler because a date has come, or an operator who
+    replays a start that was put aside.
 
     Attributes:
-        source_id: What caused it: the event's source and id, or the id of the API's command. One
-            cause enrolls a contact into a flow at most once.
+        source_id: What caused it: the event's source and id, the id of the API's command, or the
+            occurrence of a date. One cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so; the executor waits until it has it.
+        depth: How many flows, one causing the next, led to it.
         reply: Whether the caller awaits the verdict on command.replies.
+        due_date: The date that has come, if that is why; it is judged again.
     """
 
     topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
@@ -75,7 +102,9 @@ class Enroll(AboutContact):
     source_id: str
     entry_source: str
     dynamic_context: dict[str, Scalar] = {}
+    depth: Depth = 0
     reply: bool = False
+    due_date: DueDate | None = Field(default=None, exclude_if=lambda due_date: due_date is None)
 
 
 class Remove(AboutContact):

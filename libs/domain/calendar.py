@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 MAX_WAIT = timedelta(days=730)
 """No wait is longer: everything a run needs is kept at least as long."""
@@ -23,6 +24,21 @@ def duration(amount: int, unit: DurationUnit | str) -> timedelta:
         OverflowError: If the length cannot be expressed.
     """
     return timedelta(**{str(unit): amount})
+
+
+def known_zone(name: str) -> str:
+    """Give the name of a time zone back.
+
+    Raises:
+        ValueError: If there is no such zone.
+    """
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is not the name of a time zone") from error
+    if name[:1].islower():  # `localtime`: whatever the machine is set to
+        raise ValueError(f"{name!r} is not the name of a time zone")
+    return name
 
 
 def read_instant(text: str) -> datetime | None:

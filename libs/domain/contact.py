@@ -43,6 +43,15 @@ STANDARD_FIELDS: Mapping[str, FieldType] = MappingProxyType(
 """Every standard field by its camelCase key, with its type."""
 
 
+FieldSource = Literal["contact_field", "custom_field"]
+"""Whether a field is a standard one, by its camelCase key, or a custom one, by its api name."""
+
+
+def source_of(field: str) -> FieldSource:
+    """Say what a field is where only its name is given: a standard one comes first."""
+    return "contact_field" if field in STANDARD_FIELDS else "custom_field"
+
+
 class CustomField(BaseModel):
     """A custom field's definition, as a flow carries it: rules name the id, events the api name."""
 

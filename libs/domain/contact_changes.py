@@ -39,6 +39,24 @@ class ContactChange:
     left: UUID | None = None
 
 
+def same_value(known: Scalar, new: Scalar) -> bool:
+    """Say whether two values of a field are the same. Empty text and no value are, as in rules."""
+    if isinstance(known, bool) is not isinstance(new, bool):
+        return False
+    return (None if known == "" else known) == (None if new == "" else new)
+
+
+def differs(known: ContactSnapshot, change: ContactChange) -> bool:
+    """Say whether a change makes any difference to what is known of a contact that is there."""
+    standard = (same_value(known.fields.get(key), new) for key, new in change.fields.items())
+    custom = (
+        same_value(known.custom_fields.get(key), new) for key, new in change.custom_fields.items()
+    )
+    joins = change.joined is not None and change.joined not in known.lists
+    leaves = change.left is not None and change.left in known.lists
+    return joins or leaves or not (all(standard) and all(custom))
+
+
 def fold(
     contact_id: UUID, known: ContactSnapshot | None, change: ContactChange
 ) -> ContactSnapshot | None:

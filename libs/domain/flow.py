@@ -19,16 +19,22 @@ from pydantic import (
 
 from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.guards import CompiledGuard, Guard, GuardedAt
-from libs.domain.predicates import Predicate, compile_rule
+from libs.domain.predicates import CustomFields, Predicate, compile_rule
 from libs.domain.rules import AnyRule, CustomFieldCondition, nodes_of
 from libs.domain.step import Step
+from libs.domain.steps.change_lists import AddToListStep, RemoveFromListStep
 from libs.domain.steps.condition_check import ConditionCheckStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
 from libs.domain.steps.unknown import UnknownStep
+from libs.domain.steps.update_contact import UpdateContactStep
 from libs.domain.steps.wait import WaitStep
 from libs.domain.triggers.added_to_static_list import AddedToStaticListTrigger
 from libs.domain.triggers.contact_created import ContactCreatedTrigger
+from libs.domain.triggers.contact_updated import ContactUpdatedTrigger
+from libs.domain.triggers.date_based import DateBasedTrigger, date_triggers
+from libs.domain.triggers.form_submitted import FormSubmittedTrigger
+from libs.domain.triggers.removed_from_static_list import RemovedFromStaticListTrigger
 from libs.domain.triggers.unknown import UnknownTrigger
 
 _UNKNOWN = "unknown"
@@ -43,7 +49,11 @@ def _tag(value: object, types: frozenset[str]) -> str | None:
 
 AnyTrigger = Annotated[
     Annotated[AddedToStaticListTrigger, Tag("added_to_static_list")]
+    | Annotated[RemovedFromStaticListTrigger, Tag("removed_from_static_list")]
     | Annotated[ContactCreatedTrigger, Tag("contact_created")]
+    | Annotated[ContactUpdatedTrigger, Tag("contact_updated")]
+    | Annotated[FormSubmittedTrigger, Tag("form_submitted")]
+    | Annotated[DateBasedTrigger, Tag("date_based")]
     | Annotated[UnknownTrigger, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, TRIGGER_TYPES)),
 ]
@@ -52,6 +62,9 @@ AnyStep = Annotated[
     | Annotated[WaitStep, Tag("wait")]
     | Annotated[ConditionCheckStep, Tag("condition_check")]
     | Annotated[DropFromFlowStep, Tag("drop_from_flow")]
+    | Annotated[UpdateContactStep, Tag("update_contact")]
+    | Annotated[AddToListStep, Tag("add_to_list")]
+    | Annotated[RemoveFromListStep, Tag("remove_from_list")]
     | Annotated[UnknownStep, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, STEP_TYPES)),
 ]
@@ -107,13 +120,19 @@ class Definition(BaseModel):
         yield from (rule for step in self.steps if (rule := step.rule()) is not None)
         yield from (guard.rule for guard in self.guards)
 
-    def custom_fields_named(self) -> set[UUID]:
-        """Name every custom field that a rule looks at."""
-        return {
+    def custom_fields_named(self, known: CustomFields) -> dict[UUID, CustomField]:
+        """Give every custom field, of those that are known, that a rule or a trigger looks at."""
+        by_id = {
             node.field_definition_id
             for rule in self.rules()
             for node, _ in nodes_of(rule)
             if isinstance(node, CustomFieldCondition)
+        }
+        by_name = {name for trigger in self.triggers for name in trigger.fields()}
+        return {
+            field_id: field
+            for field_id, field in known.items()
+            if field_id in by_id or field.api_name in by_name
         }
 
     def emails_named(self) -> set[UUID]:
@@ -152,6 +171,11 @@ class Flow(Definition):
     def _guards(self) -> dict[GuardedAt, list[CompiledGuard]]:
         compiled = [CompiledGuard(guard, self.custom_fields) for guard in self.guards]
         return {at: [one for one in compiled if at in one.guard.at] for at in get_args(GuardedAt)}
+
+    @cached_property
+    def date_triggers(self) -> dict[str, DateBasedTrigger]:
+        """Its date triggers by id."""
+        return date_triggers(self.triggers)
 
     @property
     def end_reason(self) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from libs.domain.contact import CustomField
+from libs.domain.contact import STANDARD_FIELDS, CustomField
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +15,8 @@ class Inventory:
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
+
+    def knows_field(self, name: str | None) -> bool:
+        """Say whether a contact may have this field: standard, or custom by api name."""
+        custom = {field.api_name for field in self.custom_fields.values()}
+        return name in STANDARD_FIELDS or name in custom

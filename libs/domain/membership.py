@@ -58,6 +58,7 @@ class Membership:
         dynamic_context: Values of this run for merge tags.
         engagement: What became of its mails, by step id.
         sequence: The number of its last timeline entry.
+        depth: How many flows, one causing the next, led to it.
     """
 
     membership_id: UUID
@@ -78,6 +79,7 @@ class Membership:
     ended_at: datetime | None = None
     drop_reason: str | None = None
     sequence: int = 0
+    depth: int = 0
 
     @property
     def contact_key(self) -> tuple[UUID, UUID]:

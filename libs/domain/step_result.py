@@ -1,12 +1,13 @@
 """What a step sees, and what it may answer: continue, suspend or exit, with any effects."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from libs.domain.contact import ContactSnapshot
+from libs.domain.contact_changes import ContactChange, differs, fold
 from libs.domain.membership import Membership, WaitingOn
 from libs.domain.predicates import Predicate
 from libs.domain.walk_events import WalkEvent
@@ -21,7 +22,20 @@ class DeliverEmail:
     operational: bool
 
 
-Effect = DeliverEmail
+@dataclass(frozen=True, slots=True)
+class TellOwner:
+    """Effect: ask the system that owns the contact to change it.
+
+    Attributes:
+        change: What is to change: fields, or one list.
+        differs: Whether that makes a difference to what this walk knows of the contact.
+    """
+
+    change: ContactChange
+    differs: bool = True
+
+
+Effect = DeliverEmail | TellOwner
 """What the outside is asked to do. A timer is none: it follows from where a membership waits."""
 
 
@@ -78,3 +92,20 @@ class StepContext:
     event: WalkEvent
     now: datetime
     condition: Predicate | None = None
+
+    def tell_owner(self, **change: Any) -> TellOwner:
+        """Ask for a change of the contact, given as what `ContactChange` takes, beside its time."""
+        wanted = ContactChange(self.now, **change)
+        return TellOwner(wanted, differs(self.contact, wanted))
+
+
+def overlaid(contact: ContactSnapshot, effects: Iterable[Effect]) -> ContactSnapshot:
+    """Give a contact as it will be once its owner has done what these effects ask for.
+
+    A walk goes on with it. What is known of the contact changes only when the event comes back.
+    """
+    for effect in effects:
+        if isinstance(effect, TellOwner):
+            after = fold(contact.contact_id, contact, effect.change)
+            contact = replace(after or contact, engagement=contact.engagement)
+    return contact

@@ -23,6 +23,7 @@ from libs.domain.step_result import (
     StepContext,
     StepResult,
     Suspend,
+    overlaid,
 )
 from libs.domain.walk_events import DeliveryFinished, Entered, TimerFired, WalkEvent
 
@@ -127,6 +128,7 @@ class _Walk:
 
     def _next_answer(self, step: Step, answer: Continue) -> StepResult:
         self.effects += answer.effects
+        self.contact = overlaid(self.contact, answer.effects)
         self._note("step_executed", step, {"outcome": answer.outcome, **self._told(answer)})
         return self._enter(step.target(answer.edge))
 

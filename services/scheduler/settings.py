@@ -12,3 +12,5 @@ class Settings(ServiceSettings):
 
     tick_seconds: Annotated[float, Field(gt=0, le=10)] = 0.05
     timers_per_tick: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    date_tick_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+    dates_per_tick: Annotated[int, Field(ge=1, le=5000)] = 5000

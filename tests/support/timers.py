@@ -21,6 +21,7 @@ from services.scheduler.handlers.timer_commands import handle_batch
 from services.scheduler.loops.database_clock import DatabaseClock
 from services.scheduler.loops.fire_timers import FireTimers
 from services.scheduler.loops.manage_days import manage_days
+from services.scheduler.store.date_triggers import CurrentSchedule
 from services.scheduler.store.days import OpenDays
 from services.scheduler.use_cases.next_due import NextDue
 from tests.support.builders import CONTACT, NOW, WORKSPACE
@@ -53,14 +54,22 @@ def clock_showing(ahead: timedelta, speed: float = 2.0) -> Clock:
     return Clock(speed, datetime.now(UTC) - ahead / (speed - 1))
 
 
+class Killed(Exception):  # noqa: N818  (what happened, not a fault)
+    """The process is gone."""
+
+
 @dataclass
 class PretendReader:
-    """A reader that owns its partitions and publishes nothing."""
+    """A reader that owns its partitions and publishes nothing.
+
+    With `dies` set, its process ends when the work is done, before the commit.
+    """
 
     pool: Pool
     armed: dict[int, OwnedPartition]
     fired: list[Outgoing] = field(default_factory=list)
     turns: int = 0
+    dies: bool = False
 
     async def run_as_owner(
         self,
@@ -69,7 +78,10 @@ class PretendReader:
     ) -> bool:
         self.turns += 1
         async with transaction(self.pool) as tx:
-            self.fired += await work(tx, [self.armed[one] for one in sorted(partitions)])
+            fired = await work(tx, [self.armed[one] for one in sorted(partitions)])
+            if self.dies:
+                raise Killed
+        self.fired += fired
         return True
 
 
@@ -78,15 +90,23 @@ class Scheduler:
 
     def __init__(self, pool: Pool, clock: Clock, partitions: Sequence[int] = (0,)) -> None:
         self.pool = pool
-        self.days, self.next_due = OpenDays(clock), NextDue()
+        self.clock = clock
+        self.days, self.next_due, self.schedule = OpenDays(clock), NextDue(), CurrentSchedule()
         self.reader = PretendReader(pool, {one: OwnedPartition(one, 0, 1) for one in partitions})
         reader = cast("Reader[Any]", self.reader)
         database_clock = DatabaseClock(pool)
         self.firing = FireTimers(reader, database_clock, clock, self.days, self.next_due, 1000)
 
-    async def keep(self, *timers: Received[SetTimer]) -> list[Outgoing]:
+    async def keep(self, *commands: Received[Any]) -> list[Outgoing]:
         async with transaction(self.pool) as tx:
-            return await handle_batch(tx, timers, days=self.days, next_due=self.next_due)
+            return await handle_batch(
+                tx,
+                commands,
+                days=self.days,
+                next_due=self.next_due,
+                schedule=self.schedule,
+                clock=self.clock,
+            )
 
     async def manage(self, partitions: int = 1) -> None:
         await manage_days(self.pool, self.days, partitions)

@@ -17,7 +17,9 @@ class AddedToStaticListTrigger(Trigger):
 
     def index_key(self) -> IndexKey | None:
         """File it under its list."""
-        return IndexKey("list.contact_added", str(self.list_id)) if self.list_id else None
+        if self.list_id is None:
+            return None
+        return IndexKey("list.contact_added", "list_id", str(self.list_id))
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know its list yet, or name one that does not exist."""

@@ -2,40 +2,36 @@
 
 from collections.abc import Sequence
 
+from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_commands import ContactCommand, UpdateContact
-from libs.contracts.contact_events import (
-    CloudEvent,
-    ContactUpdated,
-    Fields,
-    ListContactAdded,
-    ListContactRemoved,
-    ListRef,
-)
-
-SOURCE = "/millrace/directory"
+from libs.contracts.contact_commands import ContactCommand
+from libs.contracts.contact_events import event_key
+from services.api.store import deleted_contacts, directory, published_changes
+from services.api.use_cases.contact_commands import DirectoryState, carry_out, list_of
 
 
 async def handle_batch(
-    tx: Transaction,  # noqa: ARG001  (the directory follows the event, not the command)
-    batch: Sequence[Received[ContactCommand]],
+    tx: Transaction, batch: Sequence[Received[ContactCommand]]
 ) -> list[Outgoing]:
-    """Answer each command with the event that says it was done."""
-    return [received.causes(_event(received.message)) for received in batch]
+    """Answer each command, once, with the event that says it was done."""
+    await directory.hold_contacts(tx, {one.message.contact_key for one in batch})
+    fresh = await seen_events.remember_new(tx, batch, lambda command: command.id)
+    state = await _read(tx, [one.message for one in fresh.values()])
+    answers = [(one, carry_out(state, one.message)) for one in fresh.values()]
+    published = [(one, event) for one, event in answers if event is not None]
+    last = {one.message.contact_key: event_key(event) for one, event in published}
+    await published_changes.put(tx, last)
+    return [one.causes(event) for one, event in published]
 
 
-def _event(command: ContactCommand) -> CloudEvent:
-    envelope = {
-        "id": str(command.id),
-        "source": SOURCE,
-        "subject": command.contact_id,
-        "time": command.time,
-        "workspaceid": command.workspace_id,
-    }
-    if isinstance(command, UpdateContact):
-        data = Fields(fields=command.fields, custom_fields=command.custom_fields)
-        return ContactUpdated.model_validate({**envelope, "data": data})
-    adding = command.type == "contact.add_to_list"
-    kind = ListContactAdded if adding else ListContactRemoved
-    return kind.model_validate({**envelope, "data": ListRef(list_id=command.list_id)})
+async def _read(tx: Transaction, commands: Sequence[ContactCommand]) -> DirectoryState:
+    keys = {command.contact_key for command in commands}
+    contacts = await directory.read_contacts(tx, keys)
+    named = {list_key for command in commands if (list_key := list_of(command))}
+    return DirectoryState(
+        contacts=contacts,
+        deleted=await deleted_contacts.among(tx, keys - contacts.keys()),
+        lists=await directory.known_lists(tx, named) if named else set(),
+        under_way=await published_changes.among(tx, keys),
+    )

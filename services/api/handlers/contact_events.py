@@ -9,9 +9,9 @@ from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, change_of, event_key
 from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange, fold
-from services.api.store import deleted_contacts, directory
+from services.api.store import deleted_contacts, directory, published_changes
 from services.api.store.directory import ContactKey, ListKey, ListMember, StoredContact
-from services.api.use_cases import erasure
+from services.api.use_cases import contact_commands, erasure
 
 _MOST_LISTS = 100_000
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -37,6 +37,8 @@ async def handle_batch(
         fresh = await seen_events.remember_new(tx, relevant, event_key)
         changes = [(_key_of(one), change_of(one.message)) for one in fresh.values()]
         await _apply(tx, changes, known_lists)
+        events = {key: one.message for key, one in fresh.items()}
+        await published_changes.followed(tx, contact_commands.ours(events))
     return []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.domain.flow import Definition, duplicates
 from services.api.native.documents import FlowDocument
+from services.api.native.rules import compiled
 from services.api.use_cases.bodies import read_body
 from services.api.use_cases.dialects import Dialect
 from services.api.use_cases.problems import Problem
@@ -44,7 +45,7 @@ def _guards(read: FlowDocument) -> list[Json]:
     rule = read.disqualification_rules
     if rule is None:
         return []
-    return [{"rule": rule.model_dump(mode="json", exclude_unset=True), "wants": False}]
+    return [{"rule": compiled(rule), "wants": False}]
 
 
 NATIVE = Dialect("native", "/v1/email-flows", 1, compile_document)

@@ -24,6 +24,8 @@ _CODES: Mapping[str, str] = {
 }
 """What this API calls a problem, where it has a name of its own."""
 _LISTS = {"steps": "flow_nodes", "guards": "disqualification_rules"}
+_NAMES = {"list_ids": "list_id", "operations": "updates", "offset_days": "mode"}
+"""What this API calls fields that the engine calls otherwise."""
 _BY_CODE = {
     ("email_id", "not_approved"): "email_approval",
     ("duration_amount", "missing"): "wait",
@@ -71,5 +73,6 @@ def path_of(issue: Issue) -> str:
     elif issue.code == "unreachable":
         path.append("unreachable")
     else:
-        path[-1] = _BY_CODE.get((path[-1], issue.code), path[-1])
+        path = path[:3]  # what stands deeper is named by its field
+        path[-1] = _BY_CODE.get((path[-1], issue.code), _NAMES.get(path[-1], path[-1]))
     return ".".join(path)

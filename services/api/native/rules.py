@@ -5,7 +5,7 @@ engine's. Read by alias and written by name, such a tree is one of the engine's.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
@@ -38,11 +38,12 @@ _LONG_NAMES: Mapping[object, str] = {
 }
 
 
-def _long_name(operator: object) -> object:
+def long_name(operator: object) -> object:
+    """Give the engine's name of an operator."""
     return _LONG_NAMES.get(operator, operator) if isinstance(operator, str) else operator
 
 
-_LongName = BeforeValidator(_long_name)
+_LongName = BeforeValidator(long_name)
 
 
 class ContactField(rules.ContactField):
@@ -100,3 +101,8 @@ AudienceRules = Annotated[
     Rule, AfterValidator(_check_size), AfterValidator(rules.refuse_email_step)
 ]
 """A whole tree that is judged outside a run: no email_step."""
+
+
+def compiled(rule: AnyRule) -> dict[str, Any]:
+    """Write a tree in the engine's language."""
+    return rule.model_dump(mode="json", exclude_unset=True)

@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
 from libs.domain.step import StepId
+from libs.domain.steps.update_contact import MAX_OPERATIONS, MAX_VALUE_CHARACTERS
 from services.api.native.rules import RuleTree
 
 Json = dict[str, Any]
+FieldName = Annotated[str, Field(min_length=1, max_length=100)]
+FieldValue = Annotated[str, Field(max_length=MAX_VALUE_CHARACTERS)] | bool | int | float | None
+WriteMode = Literal["overwrite", "skip_if_filled"]
 
 
 class WireStep(BaseModel):
@@ -81,6 +85,78 @@ class ConditionCheck(WireStep):
     default_step_id: StepId | None = None
 
 
+class FieldUpdate(BaseModel):
+    """A field of the contact, and what becomes of it; null empties it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: FieldName
+    value: FieldValue = None
+    write_mode: WriteMode = "overwrite"
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language."""
+        if self.write_mode == "skip_if_filled":
+            return {"op": "set_if_empty", "field": self.field, "value": self.value}
+        if self.value is None:
+            return {"op": "clear", "field": self.field}
+        return {"op": "set", "field": self.field, "value": self.value}
+
+
+class UpdateContact(_Linear):
+    """Change fields of the contact: `updates`, or one alone as `field` and `value`."""
+
+    type: Literal["update_contact"]
+    updates: Annotated[list[FieldUpdate], Field(max_length=MAX_OPERATIONS)] | None = None
+    field: FieldName | None = None
+    value: FieldValue = None
+    write_mode: WriteMode | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        short = {"field", "value", "write_mode"} & self.model_fields_set
+        if self.updates is not None and short:
+            raise ValueError(f"{min(short)}: give updates, or field and value, not both")
+        return self
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language."""
+        step = super().compiled()
+        for name in ("updates", "field", "value", "write_mode"):
+            step.pop(name, None)
+        return {**step, "operations": [one.compiled() for one in self._updates()]}
+
+    def _updates(self) -> list[FieldUpdate]:
+        if self.updates is not None:
+            return self.updates
+        if self.field is None:
+            return []
+        mode = self.write_mode or "overwrite"
+        return [FieldUpdate(field=self.field, value=self.value, write_mode=mode)]
+
+
+class _ChangeList(_Linear):
+    list_id: UUID | None = None
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language."""
+        step = super().compiled()
+        list_id = step.pop("list_id", None)
+        return {**step, "list_ids": [list_id] if list_id else []}
+
+
+class AddToList(_ChangeList):
+    """Put the contact on a static list."""
+
+    type: Literal["add_to_list"]
+
+
+class RemoveFromList(_ChangeList):
+    """Take the contact off a static list."""
+
+    type: Literal["remove_from_list"]
+
+
 class DropFromFlow(WireStep):
     """End the run at once. It has no edge."""
 
@@ -88,7 +164,8 @@ class DropFromFlow(WireStep):
 
 
 AnyWireStep = Annotated[
-    SendEmail | Wait | ConditionCheck | DropFromFlow, Field(discriminator="type")
+    SendEmail | Wait | UpdateContact | AddToList | RemoveFromList | ConditionCheck | DropFromFlow,
+    Field(discriminator="type"),
 ]
 _KINDS: tuple[type[WireStep], ...] = get_args(get_args(AnyWireStep)[0])
 EDGE_FIELDS: Mapping[str, frozenset[str]] = {

@@ -1,11 +1,17 @@
 """Triggers as the native API takes them (README.md, "Triggers")."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from libs.domain.calendar import known_zone
+from libs.domain.rules import FieldOperator, Operand
+from services.api.native.rules import long_name
 
 Json = dict[str, Any]
+FieldName = Annotated[str, Field(min_length=1, max_length=100)]
+Days = Annotated[int, Field(ge=1, le=365, strict=True)]
 
 
 class WireTrigger(BaseModel):
@@ -25,10 +31,83 @@ class AddedToStaticList(WireTrigger):
     list_id: UUID | None = None
 
 
+class RemovedFromStaticList(WireTrigger):
+    """A contact was taken off the list `list_id`."""
+
+    type: Literal["removed_from_static_list"]
+    list_id: UUID | None = None
+
+
 class ContactCreated(WireTrigger):
     """A contact was created."""
 
     type: Literal["contact_created"]
 
 
-AnyWireTrigger = Annotated[AddedToStaticList | ContactCreated, Field(discriminator="type")]
+class ContactUpdated(WireTrigger):
+    """A field changed; with `operator` and `value`, to a new value that passes them."""
+
+    type: Literal["contact_updated"]
+    field: FieldName | None = None
+    operator: Annotated[Literal[FieldOperator, "changed"] | None, BeforeValidator(long_name)] = None
+    value: Operand = None
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language: without an operator, any change will do."""
+        trigger = super().compiled()
+        return trigger if trigger.get("operator") else {**trigger, "operator": "changed"}
+
+
+class FormSubmitted(WireTrigger):
+    """A contact submitted the form `form_id` of the page `tent_id`."""
+
+    type: Literal["form_submitted"]
+    tent_id: UUID | None = None
+    form_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+_OFFSETS = {"before_date": "days_before", "after_date": "days_after"}
+
+
+class DateBased(WireTrigger):
+    """The date in a field has come, or so many days before or after it."""
+
+    type: Literal["date_based"]
+    field: FieldName | None = None
+    mode: Literal["on_date", "before_date", "after_date"] | None = None
+    days_before: Days | None = None
+    days_after: Days | None = None
+    include_anniversaries: bool = False
+    trigger_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")] = "09:00"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+
+    @model_validator(mode="after")
+    def _offset_of_its_mode(self) -> Self:
+        for mode, name in _OFFSETS.items():
+            if getattr(self, name) is not None and self.mode not in {mode, None}:
+                raise ValueError(f"{name}: only with mode {mode}")
+        return self
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language. A draft may not know its mode or its offset yet."""
+        before = -self.days_before if self.days_before else None
+        offsets = {"on_date": 0, "before_date": before, "after_date": self.days_after}
+        return {
+            "type": self.type,
+            "field": self.field,
+            "offset_days": offsets.get(self.mode or ""),
+            "recurrence": "annually" if self.include_anniversaries else "never",
+            "time": self.trigger_time,
+            "zone": self.timezone,
+        }
+
+
+AnyWireTrigger = Annotated[
+    AddedToStaticList
+    | RemovedFromStaticList
+    | ContactCreated
+    | ContactUpdated
+    | FormSubmitted
+    | DateBased,
+    Field(discriminator="type"),
+]

@@ -187,14 +187,13 @@ def _recompiled(app_context: AppContext, flow: StoredFlow, change: Change) -> Ch
 async def _published(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:
     """Write what the services are told of a flow: all of it, and the custom fields it names."""
     fields = await directory.custom_field_definitions(unit.tx, flow.workspace_id)
-    named = definition_of(flow).custom_fields_named()
     whole = {
         **flow.definition,
         "flow_id": flow.flow_id,
         "workspace_id": flow.workspace_id,
         "version": flow.version,
         "status": flow.status,
-        "custom_fields": {field_id: fields[field_id] for field_id in named & fields.keys()},
+        "custom_fields": definition_of(flow).custom_fields_named(fields),
     }
     return FlowDefined(
         id=uuid4(),

@@ -1,18 +1,44 @@
-"""timer.commands: keep timers; fire at once what is already behind the watermark."""
+"""timer.commands: keep timers and dates; what is already behind the watermark is due at once."""
 
 from collections.abc import Sequence
+from typing import cast
 
+from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.timer_commands import TimerCommand
+from libs.contracts.timer_commands import SetTimer, TimerCommand
 from services.scheduler.store import timers, watermarks
+from services.scheduler.store.date_triggers import CurrentSchedule
 from services.scheduler.store.days import OpenDays
+from services.scheduler.use_cases.keep_dates import AboutDates, keep_dates
 from services.scheduler.use_cases.next_due import NextDue
 from services.scheduler.use_cases.resume_commands import resume_command
 
 
 async def handle_batch(
-    tx: Transaction, batch: Sequence[Received[TimerCommand]], *, days: OpenDays, next_due: NextDue
+    tx: Transaction,
+    batch: Sequence[Received[TimerCommand]],
+    *,
+    days: OpenDays,
+    next_due: NextDue,
+    schedule: CurrentSchedule,
+    clock: Clock,
+) -> list[Outgoing]:
+    """Keep what is to come, and say at once what is due already."""
+    timers_set = [one for one in batch if isinstance(one.message, SetTimer)]
+    dates = [one for one in batch if not isinstance(one.message, SetTimer)]
+    outgoing: list[Outgoing] = []
+    if timers_set:
+        set_timers = cast("list[Received[SetTimer]]", timers_set)
+        outgoing += await _keep_timers(tx, set_timers, days, next_due)
+    if dates:
+        about_dates = cast("list[Received[AboutDates]]", dates)
+        outgoing += await keep_dates(tx, about_dates, schedule, clock.now())
+    return outgoing
+
+
+async def _keep_timers(
+    tx: Transaction, batch: Sequence[Received[SetTimer]], days: OpenDays, next_due: NextDue
 ) -> list[Outgoing]:
     """Keep new timers.
 

@@ -74,3 +74,68 @@ BEGIN
     END LOOP;
     RETURN done;
 END $$;
+
+-- Fields that hold dates, under a number: dates name theirs in four bytes.
+CREATE TABLE date_field (
+    field_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id uuid NOT NULL,
+    field text NOT NULL,
+    UNIQUE (workspace_id, field)
+);
+
+-- The dates contacts have, in the partition of the contact, filed under month and day (310 for
+-- 10 March, UTC): what falls due on a day is a range of the key. Columns stand so that a row is
+-- small; with its key it takes some 120 bytes. `set_at`: a moment past by then does not count.
+CREATE TABLE contact_date (
+    value timestamptz NOT NULL,
+    set_at timestamptz NOT NULL,
+    partition int NOT NULL,
+    field_id int NOT NULL,
+    contact_id uuid NOT NULL,
+    key smallint NOT NULL,
+    bare boolean NOT NULL,
+    PRIMARY KEY (partition, field_id, key, contact_id)
+);
+
+-- The date triggers of every flow; those that fire no more have no settings. `revision` orders the
+-- changes.
+CREATE SEQUENCE date_trigger_revision;
+CREATE TABLE date_trigger (
+    flow_id uuid NOT NULL,
+    trigger_id text NOT NULL,
+    workspace_id uuid NOT NULL,
+    flow_version int NOT NULL,
+    settings jsonb,
+    active_since timestamptz NOT NULL,
+    revision bigint NOT NULL,
+    PRIMARY KEY (flow_id, trigger_id)
+);
+CREATE UNIQUE INDEX date_trigger_by_revision ON date_trigger (revision);
+
+-- How far each partition has followed time, and which changes of triggers it knew by then.
+CREATE TABLE date_watermark (
+    partition int PRIMARY KEY,
+    passed_until timestamptz NOT NULL,
+    revision bigint NOT NULL
+) WITH (fillfactor = 20);
+
+-- What has fallen due and is being released: one day's share of a trigger in one partition, and the
+-- last date that was looked at. It keeps the trigger as it was, so that it comes to its end whatever
+-- becomes of the flow; the executor judges. Whoever has waited longest has the lowest `turn`.
+CREATE SEQUENCE date_slice_turn;
+CREATE TABLE date_slice (
+    partition int NOT NULL,
+    flow_id uuid NOT NULL,
+    trigger_id text NOT NULL,
+    due_at timestamptz NOT NULL,
+    day date NOT NULL,
+    workspace_id uuid NOT NULL,
+    flow_version int NOT NULL,
+    field_id int NOT NULL,
+    settings jsonb NOT NULL,
+    after_key smallint NOT NULL DEFAULT 0,
+    after_contact uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    turn bigint NOT NULL DEFAULT nextval('date_slice_turn'),
+    PRIMARY KEY (partition, flow_id, trigger_id, due_at)
+) WITH (fillfactor = 50);
+CREATE INDEX date_slice_by_turn ON date_slice (partition, turn);

@@ -50,6 +50,8 @@ CREATE TABLE membership (
     dynamic_context jsonb NOT NULL,
     engagement jsonb NOT NULL,
     sequence int NOT NULL CHECK (sequence >= 0),
+    -- How many flows, one causing the next, led to it: what tells a loop of flows.
+    depth int NOT NULL DEFAULT 0,
     CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
         (waiting_on = 'reactivation') = (parked IS NOT NULL)),

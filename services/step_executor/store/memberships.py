@@ -84,6 +84,7 @@ async def enter(tx: Transaction, new: Sequence[tuple[int, Membership]]) -> None:
         entry_sources=[one.entry_source for one in entered],
         entered_ats=[one.entered_at for one in entered],
         dynamic_contexts=[one.dynamic_context for one in entered],
+        depths=[one.depth for one in entered],
         **_where_they_stand(entered),
     )
 
@@ -170,6 +171,7 @@ def _membership(row: Any) -> Membership:
         row,
         waiting_on=row["waiting_on"],
         waiting_until=row["waiting_until"],
+        depth=row["depth"],
         parked=_WALK_EVENT.validate_python(row["parked"]) if row["parked"] else None,
     )
 

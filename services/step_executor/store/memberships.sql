@@ -17,19 +17,19 @@ SELECT membership_id, workspace_id, contact_id
  ORDER BY membership_id
  LIMIT :at_most::int;
 
--- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, waiting_untils, parked, dynamic_contexts, engagements, sequences)!
+-- name: enter(ids, partitions, workspaces, flows, contacts, entry_sources, entered_ats, updated_ats, statuses, waiting_ons, hops, step_ids, waiting_untils, parked, dynamic_contexts, engagements, sequences, depths)!
 -- New memberships.
 INSERT INTO membership (
        membership_id, partition, workspace_id, flow_id, contact_id, entry_source, entered_at,
        updated_at, status, waiting_on, hop, step_id, waiting_until, parked, dynamic_context,
-       engagement, sequence)
+       engagement, sequence, depth)
 SELECT *
   FROM unnest(
        :ids::uuid[], :partitions::int[], :workspaces::uuid[], :flows::uuid[], :contacts::uuid[],
        :entry_sources::text[], :entered_ats::timestamptz[], :updated_ats::timestamptz[],
        :statuses::text[], :waiting_ons::text[], :hops::int[], :step_ids::text[],
        :waiting_untils::timestamptz[], :parked::jsonb[], :dynamic_contexts::jsonb[],
-       :engagements::jsonb[], :sequences::int[]);
+       :engagements::jsonb[], :sequences::int[], :depths::int[]);
 
 -- name: move(ids, old_sequences, old_hops, updated_ats, statuses, waiting_ons, hops, step_ids, waiting_untils, parked, engagements, sequences)
 -- Memberships that moved and live, each only if it still is where it was found.

@@ -8,9 +8,10 @@ from uuid import UUID
 from libs.contracts.command_replies import CommandDone
 from libs.contracts.membership_events import EnrollmentRefused
 from libs.contracts.message import derived_id
-from libs.contracts.step_commands import Enroll, FlowStart, Observe, Remove
-from libs.domain.contact import Scalar
-from libs.domain.enrollment import History, refusal
+from libs.contracts.step_commands import DueDate, Enroll, FlowStart, Observe, Remove
+from libs.domain.contact import ContactSnapshot, Scalar
+from libs.domain.enrollment import History, date_refusal, refusal
+from libs.domain.flow import Flow
 from libs.domain.membership import Membership
 from libs.domain.walk import drop
 from libs.domain.walk_events import ENTERED
@@ -26,6 +27,8 @@ class EnrollRequest:
     Attributes:
         source_id: What caused it. One cause enrolls a contact into a flow at most once.
         min_flow_version: The definition that said so.
+        depth: How many flows, one causing the next, led to it.
+        due_date: The date that has come, if that is why.
     """
 
     flow_id: UUID
@@ -34,6 +37,8 @@ class EnrollRequest:
     source_id: str
     entry_source: str
     dynamic_context: Mapping[str, Scalar] = field(default_factory=dict)
+    depth: int = 0
+    due_date: DueDate | None = None
 
     @classmethod
     def of_start(cls, observe: Observe, start: FlowStart) -> "EnrollRequest":
@@ -45,6 +50,7 @@ class EnrollRequest:
             start.min_flow_version,
             f"{event.source}#{event.id}",
             start.trigger_type,
+            depth=event.millracedepth,
         )
 
     @classmethod
@@ -57,6 +63,8 @@ class EnrollRequest:
             command.source_id,
             command.entry_source,
             command.dynamic_context,
+            command.depth,
+            command.due_date,
         )
 
     @property
@@ -76,6 +84,8 @@ class EnrollRequest:
             source_id=self.source_id,
             entry_source=self.entry_source,
             dynamic_context=dict(self.dynamic_context),
+            depth=self.depth,
+            due_date=self.due_date,
         )
 
 
@@ -143,12 +153,23 @@ def _enroll(
         return None
     contact = unit.known_contact(request.contact)
     inside = unit.live_membership(request.flow_id, request.contact) is not None
-    reason = refusal(flow, contact, History(inside, len(earlier)), unit.now)
+    history = History(inside, len(earlier), request.depth)
+    reason = refusal(flow, contact, history, unit.now)
     if reason is not None or contact is None:
         return Refused(reason or "contact_not_found")
+    if request.due_date and (moved := _has_moved(unit, flow, contact, request.due_date)):
+        return Refused(moved)
     result = unit.walk(flow, _new(unit, request, membership_id), ENTERED)
     unit.apply(partition, result)
     return result.membership
+
+
+def _has_moved(
+    unit: UnitOfWork, flow: Flow, contact: ContactSnapshot, due_date: DueDate
+) -> str | None:
+    """Say why a date that was due is not so any more. The scheduler's clock may be ahead."""
+    by = max(unit.now, due_date.due_at)
+    return date_refusal(flow, contact, due_date.trigger_id, due_date.number, by)
 
 
 def _new(unit: UnitOfWork, request: EnrollRequest, membership_id: UUID) -> Membership:
@@ -161,6 +182,7 @@ def _new(unit: UnitOfWork, request: EnrollRequest, membership_id: UUID) -> Membe
         entered_at=unit.now,
         updated_at=unit.now,
         dynamic_context=request.dynamic_context,
+        depth=request.depth,
     )
 
 

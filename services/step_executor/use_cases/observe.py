@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from uuid import UUID
 
 from libs.chassis.exactly_once.records import Received
 from libs.chassis.outages import is_outage
@@ -14,11 +15,13 @@ from libs.contracts.contact_events import (
 )
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import ApplyFlow, FlowStart, Observe
-from libs.domain.contact import EmailMetric
+from libs.domain.contact import ContactSnapshot, EmailMetric
 from libs.domain.contact_changes import fold
 from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, drop
 from services.step_executor.use_cases.enroll import EnrollRequest, start
+from services.step_executor.use_cases.firing import known_before, really_fires
+from services.step_executor.use_cases.tell_dates import tell_dates
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 
@@ -46,10 +49,13 @@ def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
         NotYet: If a definition that it starts has not arrived here.
     """
     command = received.message
+    known = known_before(unit, command)
     if command.piece == 0:
         _take_in(unit, received, command.event)
+    started: set[UUID] = set()
     for flow_start in command.starts:
-        _start(unit, received, flow_start)
+        if flow_start.flow_id not in started and _start(unit, received, flow_start, known):
+            started.add(flow_start.flow_id)
 
 
 def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
@@ -62,20 +68,30 @@ def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent)
     after = fold(contact[1], known, change_of(event))
     if after is not None and after is not known:
         unit.know(contact, after)
+        tell_dates(unit, received, known, after)
     if isinstance(event, ContactDeleted):
         _drop_all(unit, received)
     elif after is not known:
         _drop_disqualified(unit, received)
 
 
-def _start(unit: UnitOfWork, received: Received[Observe], flow_start: FlowStart) -> None:
+def _start(
+    unit: UnitOfWork,
+    received: Received[Observe],
+    flow_start: FlowStart,
+    known: ContactSnapshot | None,
+) -> bool:
+    """Start a flow if its trigger really fires; say whether that was tried."""
     request = EnrollRequest.of_start(received.message, flow_start)
     try:
+        if not really_fires(unit, received.message, flow_start, known):
+            return False
         start(unit, received.partition, request)
     except Exception as error:
         if is_outage(error):
             raise
         unit.condemn(received, request.as_command(received.message.time), error)
+    return True
 
 
 def _drop_all(unit: UnitOfWork, received: Received[Observe]) -> None:

@@ -19,6 +19,7 @@ from libs.chassis.postgres.pool import Transaction
 from libs.domain.contact import ContactSnapshot
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
+from libs.domain.step_result import TellOwner
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import WalkResult, walk
 from libs.domain.walk_events import WalkEvent
@@ -128,7 +129,11 @@ class UnitOfWork:
         if not membership.is_live:
             pair = (membership.flow_id, membership.contact_key)
             self.history.setdefault(pair, set()).add(membership_id)
-        self._planned += [Planned(membership, partition, effect) for effect in result.effects]
+        self._planned += [
+            Planned(membership, partition, effect)
+            for effect in result.effects
+            if not isinstance(effect, TellOwner)
+        ]
         self.enqueue(partition, *messages)
 
     @property

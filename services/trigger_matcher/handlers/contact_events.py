@@ -1,13 +1,12 @@
 """contact.events: check, drop repeats, forward with the flows that start."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import ContactEvent, event_key
+from libs.contracts.contact_events import ContactEvent, EmailEvent, change_of, event_key
 from libs.contracts.step_commands import FlowStart, Observe
 from libs.domain.matching import TriggerIndex
 from libs.domain.trigger import TriggerEvent
@@ -34,12 +33,19 @@ def _told(key: UUID, event: ContactEvent, index: TriggerIndex) -> Sequence[Obser
             flow_id=match.flow_id,
             min_flow_version=match.flow_version,
             trigger_type=match.trigger_type,
+            trigger_id=match.trigger_id,
         )
-        for match in index.started_by(TriggerEvent(event.workspaceid, event.type, _data(event)))
+        for seen in _as_triggers_see(event)
+        for match in index.started_by(seen)
     ]
     return observe_commands(key, event, starts)
 
 
-def _data(event: ContactEvent) -> Mapping[str, Any]:
+def _as_triggers_see(event: ContactEvent) -> Iterator[TriggerEvent]:
+    """Give an event as it is, and as an update of the contact where a mail event is one too."""
     data = getattr(event, "data", None)
-    return {} if data is None else vars(data)
+    seen = {} if data is None else vars(data)
+    yield TriggerEvent(event.workspaceid, event.type, seen, event.time)
+    if isinstance(event, EmailEvent) and (fields := change_of(event).fields):
+        update = {"fields": fields}
+        yield TriggerEvent(event.workspaceid, "contact.updated", update, event.time)

@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import ValidationError
 
 import services.trigger_matcher
 from libs.chassis.clock import Clock
@@ -26,7 +27,8 @@ from libs.contracts import topics
 from libs.contracts.command_replies import DefinitionApplied
 from libs.contracts.contact_events import ADAPTER, ContactEvent
 from libs.contracts.flow_definitions import FlowDefined, FlowDefinition
-from libs.contracts.step_commands import Observe
+from libs.contracts.step_commands import FlowStart, Observe
+from libs.domain.flow import Flow
 from services.trigger_matcher.handlers import contact_events, flow_definitions
 from services.trigger_matcher.store.definitions import CurrentTriggers
 from tests.support.builders import CONTACT, FLOW, LIST, NOW, WORKSPACE, a_flow
@@ -116,6 +118,87 @@ async def test_steps_and_rules_are_not_kept(matcher: Pool) -> None:
     await define(matcher, a_flow())
     kept = await matcher.fetchval("SELECT definition FROM flow_triggers")
     assert kept.keys() == {"flow_id", "workspace_id", "version", "status", "triggers"}
+
+
+# What triggers ask of events -------------------------------------------------------------------
+
+
+def updated(**fields: Any) -> ContactEvent:
+    return event(type="contact.updated", data={"fields": fields})
+
+
+def asking(number: int, **trigger: Any) -> Flow:
+    trigger = {"type": "contact_updated", "field": "leadStatus", **trigger}
+    return a_flow(flow_id=UUID(int=number), triggers=[trigger])
+
+
+async def starts(pool: Pool, *events: ContactEvent) -> list[list[FlowStart]]:
+    return [one.starts for one in await match(pool, *events)]
+
+
+async def test_updates_removals_and_forms_start_what_asks_for_them(matcher: Pool) -> None:
+    removed = {"type": "removed_from_static_list", "list_id": str(LIST)}
+    form = {"type": "form_submitted", "form_id": "f", "tent_id": str(UUID(int=7))}
+    await define(
+        matcher,
+        asking(1, operator="equals", value="hot", trigger_id="hot"),
+        asking(2),
+        a_flow(flow_id=UUID(int=3), triggers=[{"type": "contact_created"}, removed]),
+        a_flow(flow_id=UUID(int=4), triggers=[form]),
+    )
+    submission = {"tent_id": str(UUID(int=7)), "form_id": "f"}
+    started = await starts(
+        matcher,
+        updated(leadStatus="Hot"),
+        updated(leadStatus="cold"),
+        updated(city="Rome"),
+        event(type="list.contact_removed", data={"list_id": str(LIST)}),
+        event(type="form.submitted", data=submission),
+        event(type="form.submitted", data={**submission, "tent_id": str(UUID(int=8))}),
+        event(data={"fields": {"leadStatus": "hot"}}),
+    )
+    assert [[(one.flow_id.int, one.trigger_id) for one in some] for some in started] == [
+        [(2, "0"), (1, "hot")], [(2, "0")], [], [(3, "1")], [(4, "0")], [], [(3, "0")],
+    ]  # fmt: skip
+
+
+async def test_a_mail_event_that_changes_a_field_is_an_update_too(matcher: Pool) -> None:
+    await define(matcher, asking(1, field="unsubscribed", operator="is_true"))
+    mail = {"email_id": str(UUID(int=9))}
+    kinds = ("email.unsubscribed", "email.opened", "email.complained")
+    started = await starts(matcher, *(event(type=kind, data=mail) for kind in kinds))
+    assert [len(one) for one in started] == [1, 0, 1]
+
+
+async def test_the_type_of_a_custom_field_travels_with_the_flow(matcher: Pool) -> None:
+    fields = {str(UUID(int=50)): {"api_name": "since", "type": "date"}}
+    trigger = {
+        "type": "contact_updated",
+        "field": "since",
+        "operator": "equals",
+        "value": "2026-07-02",
+    }
+    await define(matcher, a_flow(triggers=[trigger], custom_fields=fields))
+    updates = [
+        event(type="contact.updated", data={"custom_fields": {"since": value}})
+        for value in ("2026-07-02T10:00:00Z", "2026-07-03T00:00:00Z")
+    ]
+    assert [len(one) for one in await starts(matcher, *updates)] == [1, 0]
+
+
+async def test_of_a_flow_that_is_not_active_no_trigger_is_kept(matcher: Pool) -> None:
+    await define(matcher, a_flow(status="paused"))
+    kept = await matcher.fetchval("SELECT definition FROM flow_triggers")
+    assert (kept["triggers"], kept["status"]) == ([], "paused")
+
+
+async def test_the_depth_of_an_event_is_passed_on_and_nonsense_is_refused(matcher: Pool) -> None:
+    (told,) = await match(matcher, event(millracedepth=4))
+    assert told.event.millracedepth == 4
+    assert (await match(matcher, event()))[0].event.millracedepth == 0
+    for nonsense in (-1, 2**31, "deep"):
+        with pytest.raises(ValidationError):
+            event(millracedepth=nonsense)
 
 
 # B4: what was seen is forgotten by the week ------------------------------------------------------

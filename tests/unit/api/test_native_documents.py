@@ -59,6 +59,59 @@ def test_a_trigger_keeps_its_name_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"type": "update_contact", "updates": [
+            {"field": "city", "value": "Rome"},
+            {"field": "plan", "value": "gold", "write_mode": "skip_if_filled"},
+            {"field": "phone", "value": None}]},
+         {"type": "update_contact", "operations": [
+             {"op": "set", "field": "city", "value": "Rome"},
+             {"op": "set_if_empty", "field": "plan", "value": "gold"},
+             {"op": "clear", "field": "phone"}]}),
+        ({"type": "update_contact", "field": "city", "value": "Rome"},
+         {"type": "update_contact",
+          "operations": [{"op": "set", "field": "city", "value": "Rome"}]}),
+        ({"type": "update_contact"}, {"type": "update_contact", "operations": []}),
+        ({"type": "add_to_list", "list_id": str(LIST)},
+         {"type": "add_to_list", "list_ids": [str(LIST)]}),
+        ({"type": "remove_from_list", "next_step_id": None},
+         {"type": "remove_from_list", "list_ids": [], "edges": {"next": None}}),
+    ],
+)  # fmt: skip
+def test_steps_are_compiled(written: Json, meant: Json) -> None:
+    (step,) = compile_document(document(steps=[{"step_id": "s", **written}])).steps
+    assert step.model_dump(mode="json", exclude_unset=True) == {"step_id": "s", **meant}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"type": "contact_updated", "field": "city"}, {"operator": "changed"}),
+        ({"type": "contact_updated", "field": "city", "operator": "eq", "value": "Rome"},
+         {"operator": "equals", "value": "Rome"}),
+        ({"type": "removed_from_static_list", "list_id": str(LIST)}, {"list_id": str(LIST)}),
+        ({"type": "form_submitted", "form_id": "f"}, {"form_id": "f"}),
+        ({"type": "date_based", "field": "createdAt", "mode": "on_date"},
+         {"field": "createdAt", "offset_days": 0, "recurrence": "never", "time": "09:00",
+          "zone": "UTC"}),
+        ({"type": "date_based", "field": "birthday", "mode": "before_date", "days_before": 7,
+          "include_anniversaries": True, "trigger_time": "10:30", "timezone": "Europe/Oslo"},
+         {"field": "birthday", "offset_days": -7, "recurrence": "annually", "time": "10:30",
+          "zone": "Europe/Oslo"}),
+        ({"type": "date_based", "field": "renewal", "mode": "after_date", "days_after": 3},
+         {"offset_days": 3}),
+        ({"type": "date_based", "field": "renewal", "mode": "after_date"}, {"offset_days": None}),
+        ({"type": "date_based"}, {"field": None, "offset_days": None}),
+    ],
+)  # fmt: skip
+def test_triggers_are_compiled(written: Json, meant: Json) -> None:
+    (trigger,) = compile_document(document(triggers=[written])).triggers
+    compiled = trigger.model_dump(mode="json", exclude_unset=True)
+    assert {name: compiled[name] for name in meant} == meant
+
+
+@pytest.mark.parametrize(
     ("changes", "path"),
     [
         ({"name": ""}, "name"),
@@ -72,6 +125,14 @@ def test_a_trigger_keeps_its_name_wherever_it_stands() -> None:
          "steps.0.next_step_id"),
         ({"steps": [{"step_id": "w", "type": "wait", "edges": {}}]}, "steps.0.edges"),
         ({"triggers": [{"type": "contact_created", "trigger_id": "t"}]}, "triggers.0.trigger_id"),
+        ({"triggers": [{"type": "date_based", "trigger_time": "9:15"}]},
+         "triggers.0.trigger_time"),
+        ({"triggers": [{"type": "date_based", "timezone": "Mars/Olympus"}]}, "triggers.0.timezone"),
+        ({"triggers": [{"type": "date_based", "mode": "on_date", "days_after": 1}]}, "triggers.0"),
+        ({"triggers": [{"type": "contact_updated", "operator": "sounds_like"}]},
+         "triggers.0.operator"),
+        ({"steps": [{"step_id": "u", "type": "update_contact", "field": "city", "updates": []}]},
+         "steps.0"),
         ({"disqualification_rules": {"kind": "condition", "source": "weather"}},
          "disqualification_rules"),
     ],
@@ -112,6 +173,9 @@ def test_rules_are_smaller_here_than_in_the_engine() -> None:
         (Issue.at("steps", 1, code="unreachable"), "flow_nodes.1.unreachable"),
         (Issue.at("triggers", code="no_trigger"), "triggers"),
         (Issue.at("guards", 0, "rule", code="unknown"), "disqualification_rules"),
+        (Issue.at("triggers", 1, "offset_days"), "triggers.1.mode"),
+        (Issue.at("steps", 0, "list_ids"), "flow_nodes.0.list_id"),
+        (Issue.at("steps", 0, "operations", 2, "field", code="unknown"), "flow_nodes.0.updates"),
     ],
 )
 def test_issues_are_phrased_as_paths_into_the_document(issue: Issue, path: str) -> None:

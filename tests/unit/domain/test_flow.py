@@ -152,14 +152,14 @@ def test_the_index_finds_by_event_and_list() -> None:
     index.put(FlowTriggers.of(created))
 
     def started(kind: str, **data: Any) -> list[UUID]:
-        event = TriggerEvent(WORKSPACE, kind, data)
+        event = TriggerEvent(WORKSPACE, kind, data, NOW)
         return [match.flow_id for match in index.started_by(event)]
 
     assert started("list.contact_added", list_id=LIST) == [FLOW]
     assert started("list.contact_added", list_id=UUID(int=8)) == []
     assert started("list.contact_removed", list_id=LIST) == []
     assert started("contact.created") == [UUID(int=5)]
-    elsewhere = TriggerEvent(UUID(int=99), "contact.created", {})
+    elsewhere = TriggerEvent(UUID(int=99), "contact.created", {}, NOW)
     assert list(index.started_by(elsewhere)) == [], "another workspace's events start nothing"
     index.put(FlowTriggers.of(a_flow(version=2, status="paused")))
     assert started("list.contact_added", list_id=LIST) == []

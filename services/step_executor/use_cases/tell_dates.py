@@ -1,0 +1,65 @@
+"""The executor tells the scheduler which dates a contact has, so that date triggers can fire.
+
+It is the executor that tells, and not the matcher: it has the contact's events in their one order,
+whatever partitions they were published to, so the scheduler ends with the same date as it does.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from libs.chassis.exactly_once.records import Received
+from libs.contracts.message import derived_id
+from libs.contracts.step_commands import Observe
+from libs.contracts.timer_commands import ForgetContact, RememberDates
+from libs.domain.contact import ContactSnapshot
+from libs.domain.occurrences import DateChange, DateValue, changed_dates
+from services.step_executor.use_cases.unit_of_work import UnitOfWork
+
+MOST_FIELDS = 200
+"""How many fields one message tells of: so many always fit."""
+
+_Changes = Mapping[str, DateChange]
+
+
+def tell_dates(
+    unit: UnitOfWork,
+    received: Received[Observe],
+    before: ContactSnapshot | None,
+    after: ContactSnapshot,
+) -> None:
+    """Tell the scheduler of the dates that an event has changed, if it has."""
+    changes = changed_dates(before, after)
+    for piece in _pieces(changes):
+        told = _forget if after.deleted else _remember
+        unit.enqueue(received.partition, told(unit, received.message, piece))
+
+
+def _pieces(changes: _Changes) -> Iterator[_Changes]:
+    fields = list(changes)
+    for first in range(0, len(fields), MOST_FIELDS):
+        yield {field: changes[field] for field in fields[first : first + MOST_FIELDS]}
+
+
+def _remember(unit: UnitOfWork, observe: Observe, changes: _Changes) -> RememberDates:
+    return RememberDates(
+        id=derived_id("dates", observe.id, next(iter(changes))),
+        time=unit.now,
+        workspace_id=observe.workspace_id,
+        contact_id=observe.contact_id,
+        before=_texts({field: change.before for field, change in changes.items()}),
+        dates=_texts({field: change.after for field, change in changes.items()}),
+        set_at=min(observe.event.time, unit.now),  # a publisher's clock may be ahead
+    )
+
+
+def _forget(unit: UnitOfWork, observe: Observe, changes: _Changes) -> ForgetContact:
+    return ForgetContact(
+        id=derived_id("dates", observe.id, next(iter(changes))),
+        time=unit.now,
+        workspace_id=observe.workspace_id,
+        contact_id=observe.contact_id,
+        before=_texts({field: change.before for field, change in changes.items()}),
+    )
+
+
+def _texts(dates: Mapping[str, DateValue | None]) -> dict[str, str]:
+    return {field: date.text for field, date in dates.items() if date is not None}
