@@ -109,22 +109,21 @@ CREATE TABLE published_change (
     event_key uuid NOT NULL,
     PRIMARY KEY (workspace_id, contact_id)
 ) WITH (fillfactor = 50);
--- A dynamic list is its rules: `rules` as they were sent, `rule` as the engine judges them; `rests_on`
--- names the lists they ask about.
+-- A dynamic list is its rules: as they were written, and in the engine's language. `rests_on` names
+-- the lists they ask about.
 CREATE TABLE contact_list (
     workspace_id uuid NOT NULL,
     list_id uuid NOT NULL,
     kind text NOT NULL DEFAULT 'static' CHECK (kind IN ('static', 'dynamic')),
     name text NOT NULL,
     description text,
-    rules json,
-    rule json,
+    rules jsonb,
+    written json,
     rests_on uuid[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (workspace_id, list_id),
-    CHECK ((kind = 'dynamic') = (rules IS NOT NULL)),
-    CHECK ((rules IS NULL) = (rule IS NULL))
+    CHECK ((kind = 'dynamic') = (rules IS NOT NULL))
 );
 CREATE INDEX contact_list_by_creation ON contact_list (workspace_id, created_at, list_id);
 -- The other way round of `contact.lists`: who is on a static list, in the order of their ids.

@@ -16,7 +16,7 @@ from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import bulk, serializers
 from services.api.native.bulk import Json
-from services.api.native.rules import AudienceRules
+from services.api.native.rules import AudienceRules, compiled
 from services.api.store import contact_lists as store
 from services.api.store.contact_lists import ListContent, StoredList
 from services.api.use_cases import audiences
@@ -76,8 +76,8 @@ async def create_list(
     """
     sent = await request.json()
     draft = read_body(ListDraft, sent)
-    rule = draft.rules.model_dump(mode="json", exclude_unset=True) if draft.rules else None
-    content = ListContent(draft.name, draft.description, sent.get("rules"), rule)
+    rules = compiled(draft.rules) if draft.rules else None
+    content = ListContent(draft.name, draft.description, rules, sent.get("rules"))
     list_id = draft.list_id or uuid4()
     with _in_camel_case():
         created = await lists.create(app_context, workspace, list_id, content)
@@ -127,9 +127,11 @@ async def change_list(
 ) -> Json:
     """Rename a list, describe it anew, or give a dynamic one other rules."""
     sent = await request.json()
-    changes = read_body(ListPatch, sent).model_dump(mode="json", exclude_unset=True)
-    if "rules" in changes:
-        changes |= {"rules": sent["rules"], "rule": changes["rules"]}
+    read = read_body(ListPatch, sent)
+    changes = read.model_dump(exclude_unset=True, exclude={"rules"})
+    if "rules" in sent:
+        changes["rules"] = compiled(read.rules) if read.rules else None
+        changes["written"] = sent["rules"]
     with _in_camel_case():
         changed = await lists.change(app_context, workspace, list_id, changes)
     return serializers.contact_list(changed)

@@ -152,7 +152,7 @@ def contact_list(stored: StoredList) -> dict[str, Any]:
         "kind": stored.kind,
         "name": stored.name,
         "description": stored.description,
-        "rules": stored.rules,
+        "rules": stored.written,
         "created_at": instant(stored.created_at),
         "updated_at": instant(stored.updated_at),
     }

@@ -22,15 +22,15 @@ class ListContent:
     Attributes:
         name: Its name.
         description: What it is for.
-        rules: The rules of a dynamic list, as they were sent; None for a static one.
-        rule: The same, as the engine judges it.
+        rules: The rules of a dynamic list, as the engine has them; None for a static one.
+        written: The same rules, as they were sent.
         rests_on: The lists the rules ask about.
     """
 
     name: str
     description: str | None = None
     rules: dict[str, Any] | None = None
-    rule: dict[str, Any] | None = None
+    written: dict[str, Any] | None = None
     rests_on: tuple[UUID, ...] = ()
 
 
@@ -44,7 +44,7 @@ class StoredList:
     name: str
     description: str | None
     rules: dict[str, Any] | None
-    rule: dict[str, Any] | None
+    written: dict[str, Any] | None
     rests_on: list[UUID]
     created_at: datetime
     updated_at: datetime

@@ -9,20 +9,20 @@ VALUES (:workspace_id, :list_id, :name, :description, :now, :now)
                           ELSE mine.description END
 RETURNING *;
 
--- name: add_dynamic(workspace_id, list_id, name, description, rules, rule, rests_on, now)^
+-- name: add_dynamic(workspace_id, list_id, name, description, rules, written, rests_on, now)^
 -- A dynamic list; nothing if there is a list with this id.
-INSERT INTO contact_list (workspace_id, list_id, kind, name, description, rules, rule, rests_on,
-                          created_at, updated_at)
-VALUES (:workspace_id, :list_id, 'dynamic', :name, :description, :rules::json, :rule::json,
+INSERT INTO contact_list (workspace_id, list_id, kind, name, description, rules, written,
+                          rests_on, created_at, updated_at)
+VALUES (:workspace_id, :list_id, 'dynamic', :name, :description, :rules::jsonb, :written::json,
         :rests_on::uuid[], :now, :now)
     ON CONFLICT DO NOTHING
 RETURNING *;
 
--- name: change(workspace_id, list_id, name, description, rules, rule, rests_on, now)^
+-- name: change(workspace_id, list_id, name, description, rules, written, rests_on, now)^
 -- A list as it is from now on.
 UPDATE contact_list
-   SET name = :name, description = :description, rules = :rules::json,
-       rule = :rule::json, rests_on = :rests_on::uuid[], updated_at = :now
+   SET name = :name, description = :description, rules = :rules::jsonb,
+       written = :written::json, rests_on = :rests_on::uuid[], updated_at = :now
  WHERE workspace_id = :workspace_id AND list_id = :list_id
 RETURNING *;
 

@@ -70,13 +70,19 @@ async def change(
     async with app_context.relay.unit() as unit:
         await store.hold(unit.tx, workspace_id)
         known = await read(unit.tx, workspace_id, list_id)
-        written = {name: getattr(known, name) for name in ListContent.__slots__}
-        content = ListContent(**written | dict(changes))
+        content = ListContent(
+            known.name, known.description, known.rules, known.written, tuple(known.rests_on)
+        )
+        content = ListContent(**_written(content) | dict(changes))
         if "rules" in changes:
             if (content.rules is None) is (known.kind == "dynamic"):
                 raise invalid("rules", f"a {known.kind} list stays what it is")
             content = await _checked(unit, workspace_id, list_id, content)
         return await store.change(unit.tx, workspace_id, list_id, content, app_context.clock.now())
+
+
+def _written(content: ListContent) -> dict[str, Any]:
+    return {name: getattr(content, name) for name in ListContent.__slots__}
 
 
 async def read(tx: Reads, workspace_id: UUID, list_id: UUID) -> StoredList:
@@ -99,7 +105,7 @@ async def _checked(
     Raises:
         Problem: If a list or field is unknown, an operator does not fit, or there is a circle.
     """
-    places = list(_places(_RULES.validate_python(content.rule)))
+    places = list(_places(_RULES.validate_python(content.rules)))
     await store.hold(unit.tx, workspace_id)
     fields = await directory.custom_field_definitions(unit.tx, workspace_id)
     named = {node.list_id for _, node in places if isinstance(node, ListMembership)}
@@ -140,13 +146,13 @@ async def rules_of(tx: Reads, workspace_id: UUID, list_ids: Iterable[UUID]) -> d
     its transaction lasts asks `store.contact_lists.keep` for them.
     """
     found = await store.below(tx, workspace_id, list_ids)
-    dynamic = {one.list_id: one for one in found.values() if one.rule is not None}
+    dynamic = {one.list_id: one for one in found.values() if one.rules is not None}
     order = TopologicalSorter({one: dynamic[one].rests_on for one in dynamic})
     try:
         ordered = [list_id for list_id in order.static_order() if list_id in dynamic]
     except CycleError as error:
         raise AssertionError("dynamic lists in a circle") from error
-    return {list_id: _RULES.validate_python(dynamic[list_id].rule) for list_id in ordered}
+    return {list_id: _RULES.validate_python(dynamic[list_id].rules) for list_id in ordered}
 
 
 async def put_on(
