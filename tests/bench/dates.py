@@ -23,7 +23,7 @@ from tests.support.timers import MIGRATIONS
 
 DATES = int(os.environ.get("BENCH_DATES") or 1_000_000)
 _PARTITIONS = 8
-_PER_BATCH, _PER_TICK = 1000, 5000
+_PER_BATCH, _PER_TICK = 1000, 2000
 _IDLE_TICKS = 200
 _FEW = 1000
 _START = datetime(2026, 1, 1, tzinfo=UTC)

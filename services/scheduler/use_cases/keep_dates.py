@@ -71,6 +71,7 @@ async def keep_dates(
     time for its slice, or is found to be late here; never neither.
     """
     told = _told(batch)
+    await contact_dates.use_indexes(tx)
     await _write(tx, told)
     await current.refresh(tx)
     marks = await date_watermarks.read(tx, {holder.partition for holder in told})

@@ -42,6 +42,7 @@ async def release(
     at_most: int,
 ) -> Released:
     """Follow time in these partitions, and look at no more than so many dates."""
+    await contact_dates.use_indexes(tx)
     released = Released(skipped=await _follow_time(tx, partitions, schedule, until))
     turns = await date_slices.next_slices(tx, partitions, _SLICES_AT_ONCE)
     stale = [one for one in turns if one.key.due_at < until - CAUGHT_UP]

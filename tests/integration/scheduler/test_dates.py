@@ -358,6 +358,8 @@ async def test_r20_an_edit_that_leaves_a_trigger_as_it_was_repeats_nothing(
     renamed = date_flow(2).model_copy(update={"name": "Renamed"})
     await scheduler.define(renamed, date_flow(2), date_flow(1, time="09:01"), at=DUE + SECOND)
     assert await scheduler.tick(DUE + 2 * MINUTE) == []
+    kept = await scheduler.pool.fetch("SELECT flow_version, active_until FROM date_trigger")
+    assert [tuple(row) for row in kept] == [(1, None)]
 
 
 async def test_r20_a_zone_moved_east_or_west_keeps_what_is_still_to_come(
