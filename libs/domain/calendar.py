@@ -26,6 +26,17 @@ def duration(amount: int, unit: DurationUnit | str) -> timedelta:
     return timedelta(**{str(unit): amount})
 
 
+def check_wait(name: str, amount: int | None, unit: DurationUnit | None) -> None:
+    """See that a wait is not too long; half of one is not looked at.
+
+    Raises:
+        ValueError: If it is, naming the field.
+    """
+    # Checked against the longest in this unit, so that no amount can overflow.
+    if amount and unit and amount > MAX_WAIT // duration(1, unit):
+        raise ValueError(f"{name}: a wait lasts at most {MAX_WAIT.days} days")
+
+
 def known_zone(name: str) -> str:
     """Give the name of a time zone back.
 

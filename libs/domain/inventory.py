@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from libs.domain.contact import STANDARD_FIELDS, CustomField
+from libs.domain.contact import STANDARD_FIELDS, CustomField, FieldType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,12 @@ class Inventory:
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
     secrets: bool = False
+
+    def holds_dates(self, name: str | None) -> bool:
+        """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""
+        custom = self.custom_fields.values()
+        dates = {field.api_name for field in custom if field.type is FieldType.DATE}
+        return name in dates | {"createdAt"}
 
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""

@@ -18,12 +18,17 @@ class Settings(ServiceSettings):
     timelines, refusals, submissions of forms that are nobody's, and that a contact was deleted
     (until then a late update does not bring it back).
 
+    `MILLRACE_WEBHOOK_ALLOWED` names hosts, addresses and networks where webhooks may go although
+    they are not public; `MILLRACE_WEBHOOK_SECRETS` says that the executors can look secrets up.
+
     `MILLRACE_SEEN_EVENTS_KEEP_DAYS` is how long an event may be repeated; the trigger matcher must
     have the same.
     """
 
     public_url: str
     signing_key: Annotated[SecretStr, Field(min_length=16)]
+    webhook_allowed: str = ""
+    webhook_secrets: bool = False
     bootstrap_api_key: Annotated[SecretStr, Field(min_length=24)] | None = None
     bootstrap_workspace_id: UUID | None = None
     reply_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0

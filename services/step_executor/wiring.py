@@ -12,6 +12,7 @@ from libs.chassis.postgres.partitions import TimePartitioned
 from libs.chassis.postgres.pool import Pool
 from libs.chassis.process.builder import ServiceBuilder, ServiceSpec
 from libs.chassis.process.loops import every
+from libs.chassis.sealing import webhook_tokens
 from libs.contracts import flow_definitions as flow_definitions_contract
 from libs.contracts import step_commands as step_commands_contract
 from libs.contracts import topics
@@ -29,6 +30,7 @@ from services.step_executor.deliveries.webhook.make_webhook import MakeWebhook
 from services.step_executor.deliveries.webhook.pinned_network import PinnedNetwork, Resolver
 from services.step_executor.deliveries.webhook.secret_names import MountedSecrets
 from services.step_executor.deliveries.webhook.targets import WebhookTargets
+from services.step_executor.deliveries.webhook.tokens import Tokens
 from services.step_executor.handlers import flow_definitions, step_commands
 from services.step_executor.loops import forget_contacts
 from services.step_executor.loops.be_a_sender import BeASender
@@ -137,13 +139,14 @@ def webhook_outlet(
     """Make the way out of webhooks. No workspace takes more than half of it."""
     at_once, folder = settings.webhooks_at_once, settings.webhook_secrets_folder
     targets = WebhookTargets(settings.webhooks_per_host, max(1, at_once // 2))
+    sealer = webhook_tokens(settings.signing_key.get_secret_value())
     make = MakeWebhook(
         caller,
         Hooks(pool),
         confirmations,
         targets,
         Allowed.of(settings.webhook_allowed.split(",")),
-        MountedSecrets(folder) if folder else None,
+        Tokens(sealer, MountedSecrets(folder) if folder else None),
     )
     return WebhookOutlet(ClaimWebhooks(pool), make, targets, at_once)
 

@@ -10,6 +10,7 @@ from libs.chassis.exactly_once.positions import OwnedPartition
 from libs.chassis.exactly_once.publisher import MessageTooLarge
 from libs.chassis.exactly_once.reader import Reader, Work
 from libs.chassis.postgres.pool import Pool, transaction
+from libs.chassis.sealing import webhook_tokens
 from libs.domain.webhook_url import Allowed
 from services.step_executor.deliveries.confirmations import Confirmations
 from services.step_executor.deliveries.email.email_contents import EmailContents
@@ -23,6 +24,7 @@ from services.step_executor.deliveries.webhook.make_webhook import MakeWebhook
 from services.step_executor.deliveries.webhook.pinned_network import PinnedNetwork
 from services.step_executor.deliveries.webhook.secret_names import MountedSecrets
 from services.step_executor.deliveries.webhook.targets import WebhookTargets
+from services.step_executor.deliveries.webhook.tokens import Tokens
 from services.step_executor.loops.be_a_sender import BeASender
 from services.step_executor.loops.keep_lease import KeepLease
 from services.step_executor.loops.outlets import MailOutlet, WebhookOutlet
@@ -144,8 +146,9 @@ class Sender:
         )
         folder = settings.webhook_secrets_folder
         secrets = MountedSecrets(folder) if folder else None
+        tokens = Tokens(webhook_tokens(settings.signing_key.get_secret_value()), secrets)
         self.make_webhook = MakeWebhook(
-            self.caller, Hooks(pool), self.confirmations, self.targets, allowed, secrets
+            self.caller, Hooks(pool), self.confirmations, self.targets, allowed, tokens
         )
         self.webhook_claims = ClaimWebhooks(pool)
         return WebhookOutlet(

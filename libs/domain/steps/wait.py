@@ -1,27 +1,26 @@
-"""Wait for a length of time, or until a condition holds.
-
-One more mode belongs here (`until_date_field`); a wait has exactly one.
-"""
+"""Wait for a length of time, for a date of the contact, or until a condition holds."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from libs.domain.calendar import (
-    MAX_WAIT,
     DurationUnit,
+    check_wait,
     duration,
     earlier,
+    known_zone,
     to_text,
     within_reach,
 )
-from libs.domain.contact import CustomField
+from libs.domain.contact import STANDARD_FIELDS, CustomField, custom_field_key, field_key
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
 from libs.domain.listening import reads_of
+from libs.domain.occurrences import DateValue, date_in, first_instant
 from libs.domain.predicates import Predicate, Verdict, explain
 from libs.domain.rules import AnyRule, RuleTree
 from libs.domain.step import LinearStep
@@ -38,8 +37,30 @@ _IF_GIVEN = Field(exclude_if=_is_absent)
 """Written only where it was given: waits for a time are written as they always were."""
 
 
+def _known_zone(name: str | None) -> str | None:
+    return name if name is None else known_zone(name)
+
+
+def check_mode(*modes: object) -> None:
+    """See that a wait is told in one way at most.
+
+    Raises:
+        ValueError: If it is told in several.
+    """
+    if sum(mode is not None for mode in modes) > 1:
+        raise ValueError("a wait has a duration, a date or a condition, not several of them")
+
+
+def _name_of(field: str) -> str:
+    return field_key(field) if field in STANDARD_FIELDS else custom_field_key(field)
+
+
 class WaitStep(LinearStep):
-    """Stands for a time, at most 730 days in all, or until its condition holds.
+    """Stands for a time, at most 730 days in all, until a date, or until its condition holds.
+
+    The date is what `until_date_field` holds, a date field of the contact: an instant, or a day,
+    and then `time` on that day in `zone` is meant. One that has passed, or is not there, is not
+    waited for. Who waits follows the field if it changes.
 
     A condition is judged on arrival, when an event changes what it looks at, and when time alone
     could make it hold. With `timeout_amount` and `timeout_unit` the wait ends after that time at
@@ -50,26 +71,28 @@ class WaitStep(LinearStep):
     type: Literal["wait"]
     duration_amount: _Amount | None = None
     duration_unit: DurationUnit | None = None
+    until_date_field: Annotated[str | None, _IF_GIVEN] = None
+    time: Annotated[str | None, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"), _IF_GIVEN] = None
+    zone: Annotated[str | None, AfterValidator(_known_zone), _IF_GIVEN] = None
     condition: Annotated[RuleTree | None, _IF_GIVEN] = None
     timeout_amount: Annotated[_Amount | None, _IF_GIVEN] = None
     timeout_unit: Annotated[DurationUnit | None, _IF_GIVEN] = None
 
     @model_validator(mode="after")
     def _not_too_long(self) -> Self:
-        _check_length("duration_amount", self.duration_amount, self.duration_unit)
-        _check_length("timeout_amount", self.timeout_amount, self.timeout_unit)
+        check_wait("duration_amount", self.duration_amount, self.duration_unit)
+        check_wait("timeout_amount", self.timeout_amount, self.timeout_unit)
         return self
 
     @model_validator(mode="after")
     def _one_mode(self) -> Self:
-        if self.condition is not None and self.duration_amount is not None:
-            raise ValueError("condition: a wait has a duration or a condition, not both")
+        check_mode(self.duration_amount, self.until_date_field, self.condition)
         return self
 
     @property
     def takes_time(self) -> bool:  # type: ignore[override]
-        """A condition may hold on arrival: it stops nobody who goes in circles."""
-        return self.condition is None
+        """A condition may hold on arrival, a date have passed: they stop nobody in a circle."""
+        return self.condition is None and self.until_date_field is None
 
     def edge_names(self) -> tuple[str, ...]:
         """Name the one edge, and the one of the time-out where there is a condition."""
@@ -84,12 +107,17 @@ class WaitStep(LinearStep):
         return self.condition
 
     def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:
-        """Name what the condition looks at."""
+        """Name the date, or what the condition looks at."""
+        if self.until_date_field is not None:
+            return (_name_of(self.until_date_field),)
         return reads_of(self.condition, custom_fields) if self.condition else ()
 
-    def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
+    def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know yet how long to wait, or for what."""
-        if self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
+        if self.until_date_field is not None:
+            if not inventory.holds_dates(self.until_date_field):
+                yield Issue.at("until_date_field", code="unknown")
+        elif self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
             yield Issue.at("duration_amount")
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
             yield Issue.at("timeout_amount")
@@ -98,6 +126,8 @@ class WaitStep(LinearStep):
         """Stand until the time has passed, or the condition holds."""
         if context.condition is not None:
             return self._judge(context.condition, context, context.now)
+        if self.until_date_field is not None:
+            return self._until_date(self.until_date_field, context)
         length = _length(self.duration_amount, self.duration_unit)
         if length is None:
             return Continue(outcome="skipped", details={"reason": "no_duration"})
@@ -107,9 +137,28 @@ class WaitStep(LinearStep):
         """Go on if the time has passed or the condition holds, whatever it was that happened."""
         if context.condition is not None:
             return self._judge(context.condition, context, context.stood_at)
+        if self.until_date_field is not None:
+            return self._until_date(self.until_date_field, context)
         length = _length(self.duration_amount, self.duration_unit) or timedelta(0)
         due_at = context.stood_at + length
         return Continue(outcome="waited") if due_at <= context.now else Suspend("timer", due_at)
+
+    def _until_date(self, field: str, context: StepContext) -> StepResult:
+        date = date_in(context.contact, field)
+        if date is None:
+            return Continue(outcome="skipped", details={"reason": "no_date"})
+        due_at = self._instant_of(date)
+        if due_at <= context.now:
+            return Continue(outcome="waited", details={"until": to_text(due_at)})
+        until = within_reach(due_at, context.now)
+        details = {"until": to_text(due_at)}
+        return Suspend("event", until, details=details, times_out_at=due_at)
+
+    def _instant_of(self, date: DateValue) -> datetime:
+        if not date.bare:
+            return date.instant
+        at = time.fromisoformat(self.time or "00:00")
+        return first_instant(datetime.combine(date.instant.date(), at), self.zone or "UTC")
 
     def _judge(self, condition: Predicate, context: StepContext, stood_at: datetime) -> StepResult:
         verdict = condition(context.contact, context.now)
@@ -130,11 +179,3 @@ def _told(verdict: Verdict, ends_at: datetime | None) -> dict[str, Any]:
 
 def _length(amount: int | None, unit: DurationUnit | None) -> timedelta | None:
     return duration(amount, unit) if amount and unit else None
-
-
-def _check_length(name: str, amount: int | None, unit: DurationUnit | None) -> None:
-    if amount is None or unit is None:
-        return
-    # Checked against the longest in this unit, so that no amount can overflow.
-    if amount > MAX_WAIT // duration(1, unit):
-        raise ValueError(f"{name}: a wait lasts at most {MAX_WAIT.days} days")

@@ -11,10 +11,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from libs.domain.calendar import known_zone
-from libs.domain.contact import FieldType
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.occurrences import CREATED_AT, DateRule
+from libs.domain.occurrences import DateRule
 from libs.domain.trigger import Trigger
 
 _LONGEST_OFFSET = 3660
@@ -55,9 +54,7 @@ class DateBasedTrigger(Trigger):
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know its field yet, or name one that holds no dates."""
-        known = inventory.custom_fields.values()
-        dates = {one.api_name for one in known if one.type is FieldType.DATE}
-        if self.field not in dates | {CREATED_AT}:
+        if not inventory.holds_dates(self.field):
             yield Issue.at("field", code="unknown" if self.field else "missing")
         if self.offset_days is None:
             yield Issue.at("offset_days")

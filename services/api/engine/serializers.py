@@ -8,6 +8,7 @@ from libs.domain.calendar import to_text
 from services.api.store.counts import Counts
 from services.api.store.flows import StoredFlow
 from services.api.store.memberships import StoredMembership
+from services.api.use_cases import webhook_tokens
 
 Json = dict[str, Any]
 
@@ -29,7 +30,7 @@ def flow(stored: StoredFlow, counts: Counts | None = None) -> Json:
         "triggers": definition.get("triggers", []),
         "guards": definition.get("guards", []),
         "reentry": definition.get("reentry", "always"),
-        "steps": definition.get("steps", []),
+        "steps": webhook_tokens.shown(definition.get("steps", [])),
         "settings": stored.document.get("settings", {}),
         "counts": {
             "entered": counted.entered,

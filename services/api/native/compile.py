@@ -48,5 +48,5 @@ def _guards(read: FlowDocument) -> list[Json]:
     return [{"rule": compiled(rule), "wants": False}]
 
 
-NATIVE = Dialect("native", "/v1/email-flows", 1, compile_document)
+NATIVE = Dialect("native", "/v1/email-flows", 1, compile_document, webhook_url="endpoint_url")
 """Flows written through `/v1/email-flows`."""

@@ -24,7 +24,12 @@ _CODES: Mapping[str, str] = {
 }
 """What this API calls a problem, where it has a name of its own."""
 _LISTS = {"steps": "flow_nodes", "guards": "disqualification_rules"}
-_NAMES = {"list_ids": "list_id", "operations": "updates", "offset_days": "mode"}
+_NAMES = {
+    "list_ids": "list_id",
+    "operations": "updates",
+    "offset_days": "mode",
+    "url": "endpoint_url",
+}
 """What this API calls fields that the engine calls otherwise."""
 _BY_CODE = {
     ("email_id", "not_approved"): "email_approval",

@@ -12,6 +12,7 @@ from services.api.store.emails import StoredEmail
 from services.api.store.flows import StoredFlow
 from services.api.store.form_submissions import StoredSubmission
 from services.api.store.memberships import StoredMembership
+from services.api.use_cases import webhook_tokens
 
 _CONTACT_KEYS = {
     "email": "email",
@@ -38,7 +39,7 @@ def flow(stored: StoredFlow, counts: Counts | None = None) -> dict[str, Any]:
         "description": content.get("description"),
         "status": stored.status,
         "triggers": content.get("triggers", []),
-        "steps": content.get("steps", []),
+        "steps": webhook_tokens.shown(content.get("steps", [])),
         "disqualification_rules": content.get("disqualification_rules"),
         "reentry_policy": content.get("reentry_policy", "allow"),
         "manual_membership_enabled": True,

@@ -7,17 +7,24 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from libs.domain.calendar import MAX_WAIT, DurationUnit, duration
+from libs.domain.calendar import DurationUnit, check_wait, known_zone
 from libs.domain.step import StepId
+from libs.domain.steps.send_webhook import RESERVED_KEYS
 from libs.domain.steps.update_contact import MAX_OPERATIONS, MAX_VALUE_CHARACTERS
+from libs.domain.steps.wait import check_mode
+from libs.domain.webhook_url import MAX_URL_CHARACTERS
 from services.api.native.rules import RuleTree
 
 Json = dict[str, Any]
 FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 FieldValue = Annotated[str, Field(max_length=MAX_VALUE_CHARACTERS)] | bool | int | float | None
 WriteMode = Literal["overwrite", "skip_if_filled"]
+Amount = Annotated[int, Field(ge=1, strict=True)]
+HalfHour = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
+Zone = Annotated[str, AfterValidator(known_zone)]
+MAX_CUSTOM_FIELDS = 50
 
 
 class WireStep(BaseModel):
@@ -53,20 +60,80 @@ class SendEmail(_Linear):
 
 
 class Wait(_Linear):
-    """Wait for `duration_amount` of `duration_unit`, at most 730 days in all."""
+    """Wait for a length of time, for a date of the contact, or until a condition holds."""
+
+    edge_fields: ClassVar[Mapping[str, str]] = {
+        "next": "next_step_id",
+        "timeout": "timeout_step_id",
+    }
 
     type: Literal["wait"]
-    duration_amount: Annotated[int, Field(ge=1, strict=True)] | None = None
+    duration_amount: Amount | None = None
     duration_unit: DurationUnit | None = None
+    until_date_field: FieldName | None = None
+    trigger_time: HalfHour | None = None
+    timezone: Zone | None = None
+    condition: RuleTree | None = None
+    timeout_amount: Amount | None = None
+    timeout_unit: DurationUnit | None = None
+    timeout_step_id: StepId | None = None
 
     @model_validator(mode="after")
-    def _not_too_long(self) -> Self:
-        if self.duration_amount is None or self.duration_unit is None:
-            return self
-        # Checked against the longest in this unit, so that no amount can overflow.
-        if self.duration_amount > MAX_WAIT // duration(1, self.duration_unit):
-            raise ValueError(f"duration_amount: a wait lasts at most {MAX_WAIT.days} days")
+    def _makes_sense(self) -> Self:
+        check_wait("duration_amount", self.duration_amount, self.duration_unit)
+        check_wait("timeout_amount", self.timeout_amount, self.timeout_unit)
+        check_mode(self.duration_amount, self.until_date_field, self.condition)
+        if self.condition is None and {"timeout_amount", "timeout_step_id"} & self.given:
+            raise ValueError("timeout_amount: only with a condition")
+        if self.until_date_field is None and {"trigger_time", "timezone"} & self.given:
+            raise ValueError("trigger_time: only with until_date_field")
         return self
+
+    @property
+    def given(self) -> set[str]:
+        """Name the fields that say something."""
+        return {name for name in self.model_fields_set if getattr(self, name) is not None}
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language."""
+        step = super().compiled()
+        names = {"trigger_time": "time", "timezone": "zone"}
+        return {names.get(name, name): value for name, value in step.items() if value is not None}
+
+
+class SendWebhook(_Linear):
+    """Call an address: a request about the contact and its run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["send_webhook"]
+    endpoint_url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
+    method: Literal["post", "put", "get"] = "post"
+    auth_type: Literal["none", "jwt"] = "none"
+    token: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    token_set: bool | None = None
+    secret_arn: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    custom_fields: dict[str, FieldValue] = {}
+    on_failure: Literal["continue", "drop"] = "continue"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.auth_type == "none":
+            for name in ("token", "secret_arn"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: only with auth_type jwt")
+        if len(self.custom_fields) > MAX_CUSTOM_FIELDS:
+            raise ValueError(f"custom_fields: at most {MAX_CUSTOM_FIELDS}")
+        if taken := sorted(RESERVED_KEYS & self.custom_fields.keys()):
+            raise ValueError(f"custom_fields.{taken[0]}: the payload has a field of this name")
+        return self
+
+    def compiled(self) -> Json:
+        """Write it in the engine's language."""
+        step = super().compiled()
+        step.pop("token_set", None)
+        names = {"endpoint_url": "url", "auth_type": "auth"}
+        return {names.get(name, name): value for name, value in step.items()}
 
 
 class ConditionCheck(WireStep):
@@ -164,7 +231,14 @@ class DropFromFlow(WireStep):
 
 
 AnyWireStep = Annotated[
-    SendEmail | Wait | UpdateContact | AddToList | RemoveFromList | ConditionCheck | DropFromFlow,
+    SendEmail
+    | Wait
+    | UpdateContact
+    | AddToList
+    | RemoveFromList
+    | ConditionCheck
+    | SendWebhook
+    | DropFromFlow,
     Field(discriminator="type"),
 ]
 _KINDS: tuple[type[WireStep], ...] = get_args(get_args(AnyWireStep)[0])

@@ -3,14 +3,13 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from libs.domain.calendar import known_zone
 from libs.domain.rules import FieldOperator, Operand
 from services.api.native.rules import long_name
+from services.api.native.wire_steps import FieldName, HalfHour, Zone
 
 Json = dict[str, Any]
-FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 Days = Annotated[int, Field(ge=1, le=365, strict=True)]
 
 
@@ -78,8 +77,8 @@ class DateBased(WireTrigger):
     days_before: Days | None = None
     days_after: Days | None = None
     include_anniversaries: bool = False
-    trigger_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")] = "09:00"
-    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    trigger_time: HalfHour = "09:00"
+    timezone: Zone = "UTC"
 
     @model_validator(mode="after")
     def _offset_of_its_mode(self) -> Self:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.outbox import Publishable
@@ -10,13 +11,15 @@ from libs.chassis.exactly_once.relay import Relay
 from libs.chassis.kafka.publisher import Publisher
 from libs.chassis.outages import is_outage
 from libs.chassis.postgres.pool import Pool
+from libs.chassis.sealing import Sealer, webhook_tokens
+from libs.domain.webhook_url import Allowed
 from services.api.settings import Settings
 from services.api.use_cases.dialects import Dialect
 from services.api.use_cases.problems import too_large_event, unavailable
 from services.api.use_cases.replies import Replies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppContext:
     """The database to read from, the relay to write through, and what else a use case needs.
 
@@ -30,6 +33,16 @@ class AppContext:
     clock: Clock
     settings: Settings
     dialects: Mapping[str, Dialect]
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """What seals the tokens of webhooks."""
+        return webhook_tokens(self.settings.signing_key.get_secret_value())
+
+    @cached_property
+    def webhooks_allowed(self) -> Allowed:
+        """Where webhooks may go although it is not public."""
+        return Allowed.of(self.settings.webhook_allowed.split(","))
 
     async def publish(self, message: Publishable) -> None:
         """Publish at once, without a transaction.

@@ -25,6 +25,7 @@ class Dialect:
             anew when it is next published.
         compile: Checks a document and writes it in the engine's language; raises Problem.
         reads_all: Whether it can show flows of every home, or only its own.
+        webhook_url: What it calls the address of a webhook.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Dialect:
     compiler: int
     compile: Callable[[Mapping[str, Any]], Definition]
     reads_all: bool = False
+    webhook_url: str = "url"
 
 
 @dataclass(frozen=True, slots=True)

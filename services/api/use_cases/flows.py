@@ -7,11 +7,13 @@ from uuid import UUID, uuid4
 from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import FlowDefined
 from libs.domain.flow import Definition, Flow, FlowStatus
+from libs.domain.webhook_url import UrlRefused, judge_url
 from services.api.store import directory, flows
 from services.api.store.flows import Change, StoredFlow, Written
+from services.api.use_cases import webhook_tokens
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.dialects import Dialect, Document, FlowKey
-from services.api.use_cases.problems import Problem, flow_not_found
+from services.api.use_cases.problems import Problem, flow_not_found, invalid
 
 
 async def create(
@@ -22,7 +24,7 @@ async def create(
     Raises:
         Problem: If its format is wrong.
     """
-    written = written_in(dialect, document)
+    written = _written(app_context, dialect, document, {})
     async with app_context.relay.unit() as unit:
         now = app_context.clock.now()
         return await flows.add(unit.tx, uuid4(), workspace_id, written, now)
@@ -86,7 +88,8 @@ async def rewrite(
     Raises:
         Problem: If the document is wrong.
     """
-    written = written_in(app_context.dialects[flow.dialect], document)
+    dialect = app_context.dialects[flow.dialect]
+    written = _written(app_context, dialect, document, flow.document)
     active = flow.status is FlowStatus.ACTIVE
     return await save(app_context, unit, flow, Change(written, published=active))
 
@@ -115,14 +118,30 @@ async def lock(unit: Unit, key: FlowKey) -> StoredFlow:
     return _visible(await flows.lock(unit.tx, key.workspace_id, key.flow_id), key)
 
 
-def written_in(dialect: Dialect, document: Document) -> Written:
-    """Compile a document.
+def _written(
+    app_context: AppContext, dialect: Dialect, document: Document, before: Document
+) -> Written:
+    """Compile a document as it is kept: its secrets sealed."""
+    kept = webhook_tokens.sealed(app_context.sealer, document, before)
+    written = _compiled(dialect, kept)
+    _check_webhooks(app_context, dialect, written)
+    return written
 
-    Raises:
-        Problem: If its format is wrong.
-    """
+
+def _compiled(dialect: Dialect, document: Document) -> Written:
     definition = dialect.compile(document).model_dump(mode="json", exclude_unset=True)
     return Written(dialect.name, document, definition, dialect.compiler)
+
+
+def _check_webhooks(app_context: AppContext, dialect: Dialect, written: Written) -> None:
+    """See that every webhook goes to a public address, or one that the operator allows."""
+    for at, step in enumerate(written.definition.get("steps", [])):
+        if step["type"] != "send_webhook" or not step.get("url"):
+            continue
+        try:
+            judge_url(step["url"], app_context.webhooks_allowed)
+        except UrlRefused as refused:
+            raise invalid(f"steps.{at}.{dialect.webhook_url}", str(refused)) from None
 
 
 def definition_of(flow: StoredFlow) -> Definition:
@@ -181,7 +200,7 @@ def _recompiled(app_context: AppContext, flow: StoredFlow, change: Change) -> Ch
     home = app_context.dialects[flow.dialect]
     if flow.compiler >= home.compiler or change.status is FlowStatus.DELETED:
         return change
-    return Change(written_in(home, flow.document), change.status, change.published)
+    return Change(_compiled(home, flow.document), change.status, change.published)
 
 
 async def _published(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:

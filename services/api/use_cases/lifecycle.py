@@ -31,7 +31,7 @@ async def activate(app_context: AppContext, key: FlowKey) -> StoredFlow:
 
     async def check(unit: Unit, flow: StoredFlow) -> None:
         _check_status(flow, {FlowStatus.DRAFT, FlowStatus.PAUSED}, "activated")
-        _check_ready(await ready(unit, flow))
+        _check_ready(await ready(app_context, unit, flow))
 
     return await _change_status(app_context, key, FlowStatus.ACTIVE, check)
 
@@ -69,17 +69,18 @@ async def validate(app_context: AppContext, key: FlowKey) -> Readiness:
         Problem: If there is no such flow.
     """
     async with app_context.relay.unit() as unit:
-        return await ready(unit, await lock(unit, key))
+        return await ready(app_context, unit, await lock(unit, key))
 
 
-async def ready(unit: Unit, flow: StoredFlow) -> Readiness:
+async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readiness:
     """Check whether a flow is complete, against what the workspace has."""
     definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
     inventory = Inventory(
         emails=await emails.statuses(unit.tx, flow.workspace_id, definition.emails_named()),
-        lists=frozenset(one["list_id"] for one in lists),
+        lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
+        secrets=app_context.settings.webhook_secrets,
     )
     return readiness(definition, inventory)
 

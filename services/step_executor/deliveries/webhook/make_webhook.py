@@ -14,8 +14,9 @@ from services.step_executor.deliveries.webhook.payload import (
     address_with,
     payload,
 )
-from services.step_executor.deliveries.webhook.secret_names import SecretNotFound, Secrets
+from services.step_executor.deliveries.webhook.secret_names import SecretNotFound
 from services.step_executor.deliveries.webhook.targets import WebhookTargets
+from services.step_executor.deliveries.webhook.tokens import Tokens
 from services.step_executor.store.deliveries import Claimed, GivenBack, Job, Result
 from services.step_executor.store.rendered_webhook import RenderedWebhook
 
@@ -33,14 +34,14 @@ class MakeWebhook:
         confirmations: Confirmations,
         targets: WebhookTargets,
         allowed: Allowed,
-        secrets: Secrets | None = None,
+        tokens: Tokens,
     ) -> None:
         self._caller = caller
         self._hooks = hooks
         self._confirmations = confirmations
         self._targets = targets
         self._allowed = allowed
-        self._secrets = secrets
+        self._tokens = tokens
 
     async def make(self, job: Job) -> Result | GivenBack:
         """Make a webhook that was judged right; say how it ended, or when to try again.
@@ -89,11 +90,7 @@ class MakeWebhook:
         step = hook.step
         if step.auth == "none":
             return []
-        token = step.token
-        if token is None and step.secret_arn is not None:
-            if self._secrets is None:
-                raise CannotCall("no_secret_provider")
-            token = await self._secrets.secret(claimed.workspace_id, step.secret_arn)
+        token = await self._tokens.token_of(step, claimed.workspace_id)
         if not token or not token.isascii() or not token.isprintable():
             raise CannotCall("token_malformed")
         return [("Authorization", f"Bearer {token}")]
