@@ -120,6 +120,8 @@ CREATE TABLE delivery (
     email_id uuid,
     operational boolean NOT NULL,
     dynamic_context jsonb NOT NULL,
+    -- What the walk that planned it asked the contact's owner to change: it is not known here yet.
+    asked jsonb,
     status text NOT NULL DEFAULT 'pending'
         CHECK (status IN ('pending', 'later', 'held', 'claimed', 'settled')),
     planned_at timestamptz NOT NULL DEFAULT now(),

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from libs.chassis.postgres.pool import Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
-from libs.domain.contact import Scalar
+from libs.domain.contact import ContactSnapshot, Scalar
+from libs.domain.contact_changes import ContactChange, fold
 from libs.domain.membership import Membership
 from libs.domain.step_result import DeliverEmail, DeliveryEffect
 from libs.domain.walk_events import Channel
@@ -33,11 +34,17 @@ class DeliveryKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery that a walk asked for: the membership as it stands, and what is to be sent."""
+    """A delivery that a walk asked for: the membership as it stands, and what is to be sent.
+
+    Attributes:
+        asked: What the same walk asked the contact's owner to change before. The answer may come
+            after the delivery is made, which is made as if it had come.
+    """
 
     membership: Membership
     partition: int
     effect: DeliveryEffect
+    asked: ContactChange | None = None
 
 
 class Lane(NamedTuple):
@@ -177,7 +184,31 @@ async def plan(tx: Transaction, planned: Sequence[Planned]) -> None:
         steps=[one.effect.step_id for one in planned],
         **_what_is_asked_for([one.effect for one in planned]),
         dynamic_contexts=[one.dynamic_context for one in memberships],
+        asked=[_asked(one.asked) for one in planned],
     )
+
+
+def _asked(change: ContactChange | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {"at": change.at, "fields": change.fields, "custom_fields": change.custom_fields}
+
+
+def _contact(row: Any) -> tuple[dict[str, Scalar], dict[str, Scalar]] | None:
+    """Give a contact's fields as they are, or will be once what was asked for has happened."""
+    if not row["contact_known"]:
+        return None
+    fields, custom_fields, asked = row["fields"], row["custom_fields"], row["asked"]
+    if asked is None:
+        return fields, custom_fields
+    change = ContactChange(
+        datetime.fromisoformat(asked["at"]),
+        fields=asked["fields"],
+        custom_fields=asked["custom_fields"],
+    )
+    known = ContactSnapshot(row["contact_id"], fields, custom_fields, times=row["times"])
+    after = fold(row["contact_id"], known, change) or known
+    return dict(after.fields), dict(after.custom_fields)
 
 
 async def withdraw(tx: Transaction, keys: Iterable[DeliveryKey]) -> None:
@@ -243,7 +274,7 @@ async def circumstances(tx: Reads, claimed: Sequence[Claimed]) -> dict[DeliveryK
     return {
         DeliveryKey(row["membership_id"], row["hop"]): Circumstances(
             wanted=row["wanted"],
-            contact=(row["fields"], row["custom_fields"]) if row["contact_known"] else None,
+            contact=_contact(row),
             flow_status=row["flow_status"],
             email_version=row["email_version"],
             lag_seconds=row["lag_seconds"],

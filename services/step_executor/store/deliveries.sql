@@ -1,13 +1,13 @@
--- name: plan(ids, hops, partitions, workspaces, contacts, flows, steps, channels, targets, emails, operationals, dynamic_contexts)!
+-- name: plan(ids, hops, partitions, workspaces, contacts, flows, steps, channels, targets, emails, operationals, dynamic_contexts, asked)!
 -- New deliveries, to be claimed by a sender. One that is known already stays as it is.
 INSERT INTO delivery (
        membership_id, hop, partition, workspace_id, contact_id, flow_id, step_id, channel, target,
-       email_id, operational, dynamic_context)
+       email_id, operational, dynamic_context, asked)
 SELECT *
   FROM unnest(
        :ids::uuid[], :hops::int[], :partitions::int[], :workspaces::uuid[], :contacts::uuid[],
        :flows::uuid[], :steps::text[], :channels::text[], :targets::text[], :emails::uuid[],
-       :operationals::boolean[], :dynamic_contexts::jsonb[])
+       :operationals::boolean[], :dynamic_contexts::jsonb[], :asked::jsonb[])
     ON CONFLICT DO NOTHING;
 
 -- name: withdraw(ids, hops)!
@@ -185,7 +185,7 @@ RETURNING delivery.*;
 -- tells of how the run began.
 SELECT delivery.membership_id, delivery.hop,
        membership.membership_id IS NOT NULL AS wanted,
-       contact.fields, contact.custom_fields,
+       contact.contact_id, contact.fields, contact.custom_fields, contact.times, delivery.asked,
        contact.contact_id IS NOT NULL AND contact.deleted_at IS NULL AS contact_known,
        flow_definition.status AS flow_status, flow_definition.version AS flow_version,
        email_definition.version AS email_version,

@@ -17,6 +17,7 @@ from libs.chassis.exactly_once.records import Condemned, Outgoing, Received
 from libs.chassis.outages import NotYet
 from libs.chassis.postgres.pool import Transaction
 from libs.domain.contact import ContactSnapshot
+from libs.domain.contact_changes import ContactChange
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
 from libs.domain.step_result import TellOwner
@@ -158,11 +159,7 @@ class UnitOfWork:
         if not membership.is_live:
             pair = (membership.flow_id, membership.contact_key)
             self.history.setdefault(pair, set()).add(membership_id)
-        self._planned += [
-            Planned(membership, partition, effect)
-            for effect in result.effects
-            if not isinstance(effect, TellOwner)
-        ]
+        self._planned += _planned(partition, result)
         self.enqueue(partition, *messages)
 
     def keep_entry(self, membership_id: UUID, entry: Mapping[str, Any]) -> None:
@@ -245,3 +242,18 @@ class UnitOfWork:
 def _delivery_of(membership: Membership) -> DeliveryKey:
     """Name the delivery that a membership may be standing at."""
     return DeliveryKey(membership.membership_id, membership.hop)
+
+
+def _planned(partition: int, result: WalkResult) -> Iterator[Planned]:
+    """Give the deliveries a walk asked for, and what it asked of the owner before each."""
+    asked: ContactChange | None = None
+    for effect in result.effects:
+        if not isinstance(effect, TellOwner):
+            yield Planned(result.membership, partition, effect, asked)
+        elif effect.change.fields or effect.change.custom_fields:
+            before = asked or ContactChange(effect.change.at)
+            asked = ContactChange(
+                effect.change.at,
+                fields={**before.fields, **effect.change.fields},
+                custom_fields={**before.custom_fields, **effect.change.custom_fields},
+            )

@@ -20,8 +20,11 @@ from libs.contracts.step_commands import Enroll, FlowStart, Observe, Resume
 from libs.contracts.timer_commands import RememberDates, SetTimer
 from libs.domain.flow import Flow
 from libs.domain.triggers.contact_updated import ContactUpdatedTrigger
+from tests.integration.step_executor.conftest import SenderMaker
+from tests.integration.step_executor.test_sending import judged
 from tests.support.builders import CONTACT, FLOW, LIST, NOW, WELCOME, Json, a_flow
 from tests.support.executor import Executor, cloud, created, enroll, envelope, observed, of
+from tests.support.smtp_server import SmtpServerFake
 
 WAIT: Json = {"step_id": "w", "type": "wait", "duration_amount": 1, "duration_unit": "days",
               "edges": {"next": "on"}}  # fmt: skip
@@ -217,3 +220,44 @@ async def test_r10_a_trigger_that_fails_costs_its_start_alone(
     assert row["fields"]["city"] == "Rome"
     (condemned,) = of(Enroll, said)
     assert (condemned.flow_id, condemned.depth) == (FLOW, 5)
+
+
+def renaming(**fields: Any) -> Flow:
+    """A flow that changes fields of the contact and writes to it in the same walk."""
+    operations = [{"op": "set", "field": name, "value": value} for name, value in fields.items()]
+    update = {**TO_ROME, "operations": operations}
+    mail = {"step_id": "on", "type": "send_email", "email_id": str(WELCOME)}
+    return a_flow([update, mail], version=2)
+
+
+async def test_a_mail_says_what_its_walk_asked_for_before(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    await executor.define(renaming(firstName="Grace"))
+    await executor.act(created(firstName="Ada"), enroll())
+    await a_sender().send_one()
+    (mail,) = mail_server.messages
+    assert b"Subject: Hello Grace" in mail
+
+
+async def test_what_is_said_of_the_contact_later_counts_more(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    await executor.define(renaming(firstName="Grace"))
+    await executor.act(created(firstName="Ada"), enroll())
+    later = Fields(fields={"firstName": "Eve"})
+    event = ContactUpdated(**{**cloud(), "time": NOW + timedelta(hours=1)}, data=later)
+    await executor.act(observed(event))
+    await a_sender().send_one()
+    (mail,) = mail_server.messages
+    assert b"Subject: Hello Eve" in mail
+
+
+async def test_consent_that_the_walk_withdrew_before_is_withdrawn(
+    executor: Executor, a_sender: SenderMaker, mail_server: SmtpServerFake
+) -> None:
+    await executor.define(renaming(unsubscribed=True))
+    await executor.act(created(), enroll())
+    (row,) = await judged(executor, a_sender())
+    assert (row["outcome"], row["reason"]) == ("skipped", "unsubscribed")
+    assert mail_server.messages == []
