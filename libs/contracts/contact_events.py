@@ -7,7 +7,8 @@ flows, one causing the next, led to the event (none unless it is given). The sam
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal, cast
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
@@ -47,6 +48,11 @@ class CloudEvent(BaseModel):
     def to_partition(self) -> int | None:
         """The key decides."""
         return None
+
+    @cached_property
+    def change(self) -> ContactChange:
+        """What it changes of its contact; it is asked for several times."""
+        return _change_of(cast("ContactEvent", self))
 
     def body(self) -> bytes:
         """Write the event as JSON."""
@@ -213,6 +219,10 @@ _CONSENT: Mapping[str, dict[str, Scalar]] = {
 
 def change_of(event: ContactEvent) -> ContactChange:
     """Say what an event changes of its contact, as the domain folds it."""
+    return event.change
+
+
+def _change_of(event: ContactEvent) -> ContactChange:
     creates, introduces = event.type == "contact.created", event.type in _INTRODUCE
     match event:
         case ContactCreated(data=data) | ContactUpdated(data=data):

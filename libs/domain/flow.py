@@ -216,8 +216,10 @@ class Flow(Definition):
 
     def refuses(self, at: GuardedAt, contact: ContactSnapshot, now: datetime) -> str | None:
         """Say why a contact may not be in this flow, by the first guard that refuses it."""
-        guards = self._guards[at]
-        return next((one.guard.reason for one in guards if one.refuses(contact, now)), None)
+        for one in self._guards[at]:
+            if one.refuses(contact, now):
+                return one.guard.reason
+        return None
 
 
 def duplicates(ids: Iterable[str]) -> list[str]:

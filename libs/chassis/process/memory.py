@@ -2,15 +2,15 @@
 
 import gc
 
-_YOUNG_OBJECTS = 100_000
+_YOUNG_OBJECTS = 500_000
 
 
 def collect_garbage_rarely() -> None:
     """Let a batch's objects live and die without being looked at.
 
-    A batch makes tens of thousands of objects, none of them in a circle, and by default Python goes
-    through the young ones after every 700: a third of the CPU time of a busy reader. What is there
-    at the start stays, so it is never looked at again.
+    A batch makes hundreds of thousands of objects, none of them in a circle, and by default Python
+    goes through the young ones after every 700: a third of the CPU time of a busy reader. What is
+    there at the start stays, so it is never looked at again.
     """
     gc.collect()
     gc.freeze()

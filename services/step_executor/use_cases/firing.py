@@ -29,6 +29,8 @@ def really_fires(
     if known is None or flow is None:
         return True
     trigger = trigger_of(flow, start.trigger_id)
-    if trigger is None or getattr(trigger, "type", None) != start.trigger_type:
+    if trigger is None or not trigger.judges_facts:
+        return True
+    if getattr(trigger, "type", None) != start.trigger_type:
         return True
     return trigger.fires(known, change_of(command.event))

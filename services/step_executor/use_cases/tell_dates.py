@@ -5,9 +5,10 @@ whatever partitions they were published to, so the scheduler ends with the same 
 """
 
 from collections.abc import Iterator, Mapping
+from uuid import UUID
+from zlib import crc32
 
 from libs.chassis.exactly_once.records import Received
-from libs.contracts.message import derived_id
 from libs.contracts.step_commands import Observe
 from libs.contracts.timer_commands import ForgetContact, RememberDates
 from libs.domain.contact import ContactSnapshot
@@ -27,10 +28,17 @@ def tell_dates(
     after: ContactSnapshot,
 ) -> None:
     """Tell the scheduler of the dates that an event has changed, if it has."""
+    if before is not None and _keeps_fields(before, after):
+        return
     changes = changed_dates(before, after)
     for piece in _pieces(changes):
         told = _forget if after.deleted else _remember
         unit.enqueue(received.partition, told(unit, received.message, piece))
+
+
+def _keeps_fields(before: ContactSnapshot, after: ContactSnapshot) -> bool:
+    """Say at a glance that no field has changed: most events are about something else."""
+    return before.fields is after.fields and before.custom_fields is after.custom_fields
 
 
 def _pieces(changes: _Changes) -> Iterator[_Changes]:
@@ -41,7 +49,7 @@ def _pieces(changes: _Changes) -> Iterator[_Changes]:
 
 def _remember(unit: UnitOfWork, observe: Observe, changes: _Changes) -> RememberDates:
     return RememberDates(
-        id=derived_id("dates", observe.id, next(iter(changes))),
+        id=_id(observe, changes),
         time=unit.now,
         workspace_id=observe.workspace_id,
         contact_id=observe.contact_id,
@@ -53,7 +61,7 @@ def _remember(unit: UnitOfWork, observe: Observe, changes: _Changes) -> Remember
 
 def _forget(unit: UnitOfWork, observe: Observe, changes: _Changes) -> ForgetContact:
     return ForgetContact(
-        id=derived_id("dates", observe.id, next(iter(changes))),
+        id=_id(observe, changes),
         time=unit.now,
         workspace_id=observe.workspace_id,
         contact_id=observe.contact_id,
@@ -63,3 +71,8 @@ def _forget(unit: UnitOfWork, observe: Observe, changes: _Changes) -> ForgetCont
 
 def _texts(dates: Mapping[str, DateValue | None]) -> dict[str, str]:
     return {field: date.text for field, date in dates.items() if date is not None}
+
+
+def _id(observe: Observe, changes: _Changes) -> UUID:
+    """Name the message after the event and the first field it tells of."""
+    return UUID(int=observe.id.int ^ crc32(next(iter(changes)).encode()))
