@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import asyncpg
@@ -95,3 +95,22 @@ class Backoff:
     async def wait(self) -> None:
         """Wait, and make the next wait longer."""
         await asyncio.sleep(self.next())
+
+    async def attempt(self, event: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do some work that is done again and again; after an outage wait before the next time.
+
+        Args:
+            event: What is logged at an outage, as `tick.retried`.
+            work: The work.
+
+        Raises:
+            Exception: What is no outage.
+        """
+        succeeded = False
+        with retry_later(event):
+            await work()
+            succeeded = True
+        if succeeded:
+            self.reset()
+        else:
+            await self.wait()

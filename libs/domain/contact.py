@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict
 Scalar = str | int | float | bool | None
 """What a contact's field may hold. Dates travel as ISO 8601 text."""
 
+CREATED_AT = "createdAt"
+"""The one standard field that holds a date flows may go by; the others are custom fields."""
+
 EmailMetric = Literal["sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"]
 """What can be known about one mail of a run."""
 

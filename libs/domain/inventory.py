@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from libs.domain.contact import STANDARD_FIELDS, CustomField, FieldType
+from libs.domain.contact import CREATED_AT, STANDARD_FIELDS, CustomField, FieldType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Inventory:
         """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""
         custom = self.custom_fields.values()
         dates = {field.api_name for field in custom if field.type is FieldType.DATE}
-        return name in dates | {"createdAt"}
+        return name in dates | {CREATED_AT}
 
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""

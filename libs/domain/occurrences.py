@@ -21,10 +21,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from libs.domain.calendar import is_bare_date, read_instant
-from libs.domain.contact import ContactSnapshot, Scalar
-
-CREATED_AT = "createdAt"
-"""The one standard field a rule may name; every other name is a custom field's."""
+from libs.domain.contact import CREATED_AT, ContactSnapshot, Scalar
 
 CAUGHT_UP = timedelta(hours=24)
 """What fell due longer ago than this is not made up for."""

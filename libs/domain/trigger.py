@@ -1,5 +1,6 @@
 """What every trigger has: where it is filed in the index, and whether an event fires it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -43,7 +44,7 @@ def comparable(value: Scalar) -> Hashable:
     return value if isinstance(value, bool) else str(value).casefold()
 
 
-class EventTest:
+class EventTest(ABC):
     """What a trigger asks of an event that the index has not answered by itself.
 
     Tests that ask the same are equal, and judged once per event, however many flows share them.
@@ -51,9 +52,9 @@ class EventTest:
 
     __slots__ = ()
 
+    @abstractmethod
     def holds(self, event: TriggerEvent) -> bool:
         """Say whether the event passes."""
-        raise NotImplementedError
 
 
 class Trigger(BaseModel):

@@ -37,10 +37,6 @@ _IF_GIVEN = Field(exclude_if=_is_absent)
 """Written only where it was given: waits for a time are written as they always were."""
 
 
-def _known_zone(name: str | None) -> str | None:
-    return name if name is None else known_zone(name)
-
-
 def check_mode(*modes: object) -> None:
     """See that a wait is told in one way at most.
 
@@ -73,7 +69,7 @@ class WaitStep(LinearStep):
     duration_unit: DurationUnit | None = None
     until_date_field: Annotated[str | None, _IF_GIVEN] = None
     time: Annotated[str | None, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"), _IF_GIVEN] = None
-    zone: Annotated[str | None, AfterValidator(_known_zone), _IF_GIVEN] = None
+    zone: Annotated[Annotated[str, AfterValidator(known_zone)] | None, _IF_GIVEN] = None
     condition: Annotated[RuleTree | None, _IF_GIVEN] = None
     timeout_amount: Annotated[_Amount | None, _IF_GIVEN] = None
     timeout_unit: Annotated[DurationUnit | None, _IF_GIVEN] = None

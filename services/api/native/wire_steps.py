@@ -34,13 +34,16 @@ class WireStep(BaseModel):
 
     edge_fields: ClassVar[Mapping[str, str]] = {}
     """The field of each edge, by the name the engine has for the edge."""
+    engine_names: ClassVar[Mapping[str, str]] = {}
+    """What the engine calls fields that it calls otherwise."""
 
     step_id: StepId
     label: Annotated[str, Field(max_length=200)] | None = None
 
     def compiled(self) -> Json:
         """Write it in the engine's language. An edge that was not given is not named there."""
-        step = self.model_dump(mode="json", exclude_unset=True)
+        dumped = self.model_dump(mode="json", exclude_unset=True)
+        step = {self.engine_names.get(name, name): value for name, value in dumped.items()}
         edges = {edge: step.pop(field) for edge, field in self.edge_fields.items() if field in step}
         return {**step, "edges": edges} if edges else step
 
@@ -66,6 +69,7 @@ class Wait(_Linear):
         "next": "next_step_id",
         "timeout": "timeout_step_id",
     }
+    engine_names: ClassVar[Mapping[str, str]] = {"trigger_time": "time", "timezone": "zone"}
 
     type: Literal["wait"]
     duration_amount: Amount | None = None
@@ -96,15 +100,15 @@ class Wait(_Linear):
 
     def compiled(self) -> Json:
         """Write it in the engine's language."""
-        step = super().compiled()
-        names = {"trigger_time": "time", "timezone": "zone"}
-        return {names.get(name, name): value for name, value in step.items() if value is not None}
+        return {name: value for name, value in super().compiled().items() if value is not None}
 
 
 class SendWebhook(_Linear):
     """Call an address: a request about the contact and its run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    engine_names: ClassVar[Mapping[str, str]] = {"endpoint_url": "url", "auth_type": "auth"}
 
     type: Literal["send_webhook"]
     endpoint_url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
@@ -132,8 +136,7 @@ class SendWebhook(_Linear):
         """Write it in the engine's language."""
         step = super().compiled()
         step.pop("token_set", None)
-        names = {"endpoint_url": "url", "auth_type": "auth"}
-        return {names.get(name, name): value for name, value in step.items()}
+        return step
 
 
 class ConditionCheck(WireStep):

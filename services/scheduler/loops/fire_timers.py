@@ -9,7 +9,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.positions import OwnedPartition
 from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.exactly_once.records import Outgoing
-from libs.chassis.outages import Backoff, retry_later
+from libs.chassis.outages import Backoff
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.timer_commands import TimerCommand
 from services.scheduler.loops.database_clock import DatabaseClock
@@ -48,14 +48,7 @@ class FireTimers:
 
     async def tick(self) -> None:
         """Fire what is due now, at most so many; an outage is waited out."""
-        ticked = False
-        with retry_later("tick.retried"):
-            await self._tick()
-            ticked = True
-        if ticked:
-            self._backoff.reset()
-        else:
-            await self._backoff.wait()
+        await self._backoff.attempt("tick.retried", self._tick)
 
     async def _tick(self) -> None:
         real = await self._database_clock.now()

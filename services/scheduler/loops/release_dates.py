@@ -11,7 +11,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.positions import OwnedPartition
 from libs.chassis.exactly_once.reader import Reader
 from libs.chassis.exactly_once.records import Outgoing
-from libs.chassis.outages import Backoff, retry_later
+from libs.chassis.outages import Backoff
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.telemetry.logs import logger
 from libs.contracts.timer_commands import TimerCommand
@@ -61,14 +61,7 @@ class ReleaseDates:
 
     async def tick(self) -> None:
         """Release what has come by now, at most so many; an outage is waited out."""
-        ticked = False
-        with retry_later("dates.retried"):
-            await self._tick()
-            ticked = True
-        if ticked:
-            self._backoff.reset()
-        else:
-            await self._backoff.wait()
+        await self._backoff.attempt("dates.retried", self._tick)
 
     async def _tick(self) -> None:
         real = await self._database_clock.now()
