@@ -13,7 +13,7 @@ from services.step_executor.store import contacts, ended_memberships, membership
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
-from services.step_executor.use_cases.meant import meant_by
+from services.step_executor.use_cases.needed_memberships import needed_by
 from services.step_executor.use_cases.observe import observe
 from services.step_executor.use_cases.resume import resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
@@ -35,16 +35,16 @@ async def handle_batch(
     known = await flows.read(tx, _flows_named(commands))
     pages = Pages(members_per_page)
     await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
-    meant = meant_by(commands, pages.members())
-    found = await memberships.read(tx, meant)
+    needed = needed_by(commands, pages.members())
+    found = await memberships.read(tx, needed)
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
-    snapshots = await contacts.read(tx, meant)
+    snapshots = await contacts.read(tx, needed)
     found += await ended_memberships.read(tx, _named(commands))
     asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
     unit = UnitOfWork(
         now=clock.now(),
         contacts=snapshots,
-        meant=meant,
+        needed=needed,
         memberships={membership.membership_id: membership for membership in found},
         flows=known,
         history=await ended_memberships.history(tx, asked),

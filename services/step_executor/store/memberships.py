@@ -42,8 +42,8 @@ class Audit:
 
 
 @dataclass(slots=True)
-class Meant:
-    """Which of a contact's live memberships are meant.
+class NeededMemberships:
+    """Which of a contact's live memberships are needed.
 
     Attributes:
         everything: Whether all are.
@@ -58,13 +58,13 @@ class Meant:
     keys: frozenset[int] | None = None
 
 
-async def read(tx: Transaction, meant: Mapping[ContactKey, Meant]) -> list[Membership]:
-    """Give the live memberships that are meant of some contacts."""
-    wanted = meant.values()
+async def read(tx: Transaction, needed: Mapping[ContactKey, NeededMemberships]) -> list[Membership]:
+    """Give the live memberships that are needed of some contacts."""
+    wanted = needed.values()
     rows = queries.read(
         tx,
-        workspace_ids=[key[0] for key in meant],
-        contact_ids=[key[1] for key in meant],
+        workspace_ids=[key[0] for key in needed],
+        contact_ids=[key[1] for key in needed],
         everything=[one.everything for one in wanted],
         flow_ids=[_as_array(one.flow_ids) if one.flow_ids else None for one in wanted],
         membership_ids=[

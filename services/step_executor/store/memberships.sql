@@ -1,5 +1,5 @@
 -- name: read(workspace_ids, contact_ids, everything, flow_ids, membership_ids, keys, keying)
--- The live memberships that are meant of these contacts: all of them, those in some flows, those
+-- The live memberships that are needed of these contacts: all of them, those in some flows, those
 -- that are named, and those that listen to some keys, or to keys of another version. Sets come as one
 -- text per contact, because arrays of arrays of different lengths cannot be passed.
 WITH wanted AS MATERIALIZED (

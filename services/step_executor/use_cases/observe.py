@@ -20,7 +20,7 @@ from libs.domain.walk import WalkResult, drop
 from libs.domain.walk_events import CONTACT_CHANGED
 from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.firing import known_before, really_fires
-from services.step_executor.use_cases.meant import engaged_by, touched_by
+from services.step_executor.use_cases.needed_memberships import engaged_by, touched_by
 from services.step_executor.use_cases.tell_dates import tell_dates
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 

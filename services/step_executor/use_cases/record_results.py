@@ -15,7 +15,7 @@ from services.step_executor.store import contacts, deliveries, memberships
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.deliveries import Finished, Result
-from services.step_executor.store.memberships import Meant
+from services.step_executor.store.memberships import NeededMemberships
 from services.step_executor.use_cases.resume import finish_delivery
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -80,15 +80,15 @@ class RecordResults:
     async def _walk_on(self, tx: Transaction, finished: Sequence[Finished]) -> Results:
         if not finished:
             return []
-        meant: defaultdict[ContactKey, Meant] = defaultdict(Meant)
+        needed: defaultdict[ContactKey, NeededMemberships] = defaultdict(NeededMemberships)
         for one in finished:
             contact = (one.workspace_id, one.contact_id)
-            meant[contact].membership_ids.add(one.key.membership_id)
-        found = await memberships.read(tx, meant)
+            needed[contact].membership_ids.add(one.key.membership_id)
+        found = await memberships.read(tx, needed)
         unit = UnitOfWork(
             now=self._clock.now(),
-            contacts=await contacts.read(tx, meant),
-            meant=meant,
+            contacts=await contacts.read(tx, needed),
+            needed=needed,
             memberships={membership.membership_id: membership for membership in found},
             flows=await self._flows.read(tx, {one.flow_id for one in finished}),
         )

@@ -33,7 +33,7 @@ from services.step_executor.store import (
 )
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
-from services.step_executor.store.memberships import Meant
+from services.step_executor.store.memberships import NeededMemberships
 from services.step_executor.use_cases.messages import messages_of
 
 FlowContact = tuple[UUID, ContactKey]
@@ -51,7 +51,7 @@ class UnitOfWork:
     Attributes:
         now: The clock's time when the batch began.
         contacts: What is known of the contacts.
-        meant: Which live memberships of these contacts were read.
+        needed: Which live memberships of these contacts were read.
         memberships: These, and ended ones that were named, by id.
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
@@ -60,7 +60,7 @@ class UnitOfWork:
 
     now: datetime
     contacts: dict[ContactKey, ContactSnapshot]
-    meant: Mapping[ContactKey, Meant]
+    needed: Mapping[ContactKey, NeededMemberships]
     memberships: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
@@ -104,8 +104,8 @@ class UnitOfWork:
         Raises:
             Unread: If it was not looked for.
         """
-        meant = self.meant.get(contact)
-        if meant is None or not (meant.everything or flow_id in meant.flow_ids):
+        needed = self.needed.get(contact)
+        if needed is None or not (needed.everything or flow_id in needed.flow_ids):
             raise Unread(f"contact {contact[1]} in flow {flow_id}")
         inside = (one for one in self.live_memberships_of(contact) if one.flow_id == flow_id)
         return next(inside, None)
@@ -116,7 +116,7 @@ class UnitOfWork:
         Raises:
             Unread: If it was not looked for.
         """
-        if contact not in self.meant:
+        if contact not in self.needed:
             raise Unread(f"contact {contact[1]}")
         known = self.contacts.get(contact)
         return None if known is None or known.deleted else known

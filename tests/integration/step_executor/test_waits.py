@@ -20,7 +20,7 @@ from libs.domain.membership import Membership
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.loops.watch_waits import WatchWaits
 from services.step_executor.store import memberships
-from services.step_executor.use_cases.meant import meant_by
+from services.step_executor.use_cases.needed_memberships import needed_by
 from services.step_executor.use_cases.unit_of_work import UnitOfWork, Unread
 from tests.integration.step_executor.test_step_commands import finish
 from tests.support.builders import CONTACT, FLOW, LIST, NOW, WELCOME_STEPS, WORKSPACE, a_flow
@@ -69,7 +69,7 @@ async def waits_for(executor: Executor, condition: Any, **more: Any) -> list[Any
 async def read_for(executor: Executor, *commands: StepCommand) -> list[Membership]:
     """Give the memberships that a batch of these commands would read."""
     async with transaction(executor.pool) as tx:
-        return await memberships.read(tx, meant_by(commands, []))
+        return await memberships.read(tx, needed_by(commands, []))
 
 
 async def test_a_condition_that_holds_stops_nobody(executor: Executor) -> None:
@@ -360,7 +360,7 @@ async def test_r15_an_event_and_the_resume_behind_it_in_one_batch(executor: Exec
 
 async def test_r15_what_was_not_read_is_not_taken_for_nothing() -> None:
     contact = (WORKSPACE, CONTACT)
-    unit = UnitOfWork(NOW, {}, meant_by([updated(city="Rome")], []), {}, {})
+    unit = UnitOfWork(NOW, {}, needed_by([updated(city="Rome")], []), {}, {})
     assert unit.known_contact(contact) is None
     with pytest.raises(Unread):
         unit.live_membership(FLOW, contact)

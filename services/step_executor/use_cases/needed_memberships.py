@@ -10,7 +10,7 @@ from libs.contracts.step_commands import Enroll, Observe, Remove, Resume, StepCo
 from libs.domain.contact import EmailMetric
 from libs.domain.listening import Engaged, keys_of
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.store.memberships import Meant
+from services.step_executor.store.memberships import NeededMemberships
 
 _METRICS: Mapping[str, EmailMetric] = {
     "email.delivered": "delivered",
@@ -33,44 +33,44 @@ def touched_by(event: ContactEvent) -> frozenset[int]:
     return keys_of(change_of(event), engaged)
 
 
-def meant_by(
+def needed_by(
     commands: Sequence[StepCommand], members: Iterable[tuple[UUID, ContactKey]]
-) -> dict[ContactKey, Meant]:
-    """Say which memberships of which contacts are meant.
+) -> dict[ContactKey, NeededMemberships]:
+    """Say which memberships of which contacts are needed.
 
     Args:
         commands: The batch.
         members: The members that its commands to bring them in line look at.
     """
-    meant: defaultdict[ContactKey, Meant] = defaultdict(Meant)
+    needed: defaultdict[ContactKey, NeededMemberships] = defaultdict(NeededMemberships)
     for command in commands:
         if isinstance(command, AboutContact):
-            _add(meant[command.contact_key], command)
+            _add(needed[command.contact_key], command)
     for membership_id, contact in members:
-        meant[contact].membership_ids.add(membership_id)
-    return meant
+        needed[contact].membership_ids.add(membership_id)
+    return needed
 
 
-def _add(meant: Meant, command: AboutContact) -> None:
+def _add(needed: NeededMemberships, command: AboutContact) -> None:
     match command:
         case Observe(piece=piece):
             if command.starts:
-                meant.flow_ids.update(start.flow_id for start in command.starts)
+                needed.flow_ids.update(start.flow_id for start in command.starts)
             if piece == 0:
-                _add_event(meant, command.event)
+                _add_event(needed, command.event)
         case Enroll(flow_id=flow_id) | Remove(flow_id=flow_id):
-            meant.flow_ids.add(flow_id)
+            needed.flow_ids.add(flow_id)
         case Resume(membership_id=membership_id):
-            meant.membership_ids.add(membership_id)
+            needed.membership_ids.add(membership_id)
         case _:
             return
 
 
-def _add_event(meant: Meant, event: ContactEvent) -> None:
+def _add_event(needed: NeededMemberships, event: ContactEvent) -> None:
     if isinstance(event, ContactDeleted):
-        meant.everything = True
+        needed.everything = True
         return
     if isinstance(event, EmailEvent) and event.data.membership_id:
-        meant.membership_ids.add(event.data.membership_id)
+        needed.membership_ids.add(event.data.membership_id)
     keys = touched_by(event)
-    meant.keys = keys if meant.keys is None else meant.keys | keys
+    needed.keys = keys if needed.keys is None else needed.keys | keys
