@@ -8,13 +8,22 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, EmailEvent
-from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
-from services.step_executor.store import contacts, ended_memberships, memberships
+from libs.contracts.step_commands import (
+    ApplyFlow,
+    Enroll,
+    Observe,
+    Remove,
+    RestateDates,
+    Resume,
+    StepCommand,
+)
+from services.step_executor.store import contacts, date_fields, ended_memberships, memberships
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
-from services.step_executor.use_cases.needed_memberships import needed_by
+from services.step_executor.use_cases.needed_memberships import needed_by, partitions_of
 from services.step_executor.use_cases.observe import observe
+from services.step_executor.use_cases.restate_dates import ContactPages, restate_dates
 from services.step_executor.use_cases.resume import resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
 
@@ -35,10 +44,13 @@ async def handle_batch(
     known = await flows.read(tx, _flows_named(commands))
     pages = Pages(members_per_page)
     await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
-    needed = needed_by(commands, pages.members())
+    needed = needed_by(batch)
+    pages.add_needed(needed)
+    contact_pages = ContactPages(members_per_page)
+    await contact_pages.read(tx, commands, needed)
     found = await memberships.read(tx, needed)
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
-    snapshots = await contacts.read(tx, needed)
+    snapshots = await contacts.read(tx, partitions_of(needed))
     found += await ended_memberships.read(tx, _named(commands))
     asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
     unit = UnitOfWork(
@@ -48,16 +60,19 @@ async def handle_batch(
         memberships={membership.membership_id: membership for membership in found},
         flows=known,
         history=await ended_memberships.history(tx, asked),
+        date_fields=await date_fields.read(tx, _observed_in(commands)),
     )
     for received in batch:
-        _act(unit, received, pages)
+        _act(unit, received, pages, contact_pages)
     await unit.save(tx)
     if planned and unit.plans_deliveries:
         planned()
     return unit.outgoing
 
 
-def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> None:
+def _act(
+    unit: UnitOfWork, received: Received[StepCommand], pages: Pages, contact_pages: ContactPages
+) -> None:
     partition = received.partition
     match received.message:
         case Observe():
@@ -70,12 +85,19 @@ def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> Non
             resume(unit, partition, command)
         case ApplyFlow():
             apply_flow(unit, cast("Received[ApplyFlow]", received), pages)
+        case RestateDates():
+            restate_dates(unit, cast("Received[RestateDates]", received), contact_pages)
 
 
 def _flows_named(commands: Sequence[StepCommand]) -> set[UUID]:
     named = {one.flow_id for one in commands if isinstance(one, Enroll | Remove | ApplyFlow)}
     observed = (one for one in commands if isinstance(one, Observe))
     return named | {start.flow_id for one in observed for start in one.starts}
+
+
+def _observed_in(commands: Sequence[StepCommand]) -> set[UUID]:
+    """Name the workspaces in which something has happened to contacts."""
+    return {one.workspace_id for one in commands if isinstance(one, Observe)}
 
 
 def _asking(commands: Sequence[StepCommand]) -> Iterator[FlowContact]:

@@ -55,6 +55,7 @@ class UnitOfWork:
         memberships: These, and ended ones that were named, by id.
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
+        date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
 
@@ -64,6 +65,7 @@ class UnitOfWork:
     memberships: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
+    date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _partitions: dict[UUID, int] = field(default_factory=dict)
@@ -210,7 +212,8 @@ class UnitOfWork:
 
     async def _save_contacts(self, tx: Transaction) -> None:
         changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
-        await contacts.write(tx, changed)
+        partitions = {contact: self.needed[contact].partition for contact in changed}
+        await contacts.write(tx, changed, partitions)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
         await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])
