@@ -123,6 +123,11 @@ class WaitStep(LinearStep):
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
             yield Issue.at("timeout_amount")
 
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
+        """A condition that never holds keeps contacts for ever, unless the wait has an end."""
+        if self.condition is not None and self.timeout_amount is None:
+            yield Issue.at("timeout_amount", code="no_timeout")
+
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed, or the condition holds."""
         if context.condition is not None:

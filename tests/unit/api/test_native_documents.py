@@ -193,6 +193,9 @@ def test_rules_are_smaller_here_than_in_the_engine() -> None:
     [
         (Issue.at("steps", 0, "email_id", code="not_approved"), "flow_nodes.0.email_approval"),
         (Issue.at("steps", 3, "email_id"), "flow_nodes.3.email_id"),
+        (Issue.at("steps", 1, "email_id", code="unknown_tags"), "flow_nodes.1.email_tokens"),
+        (Issue.at("steps", 1, "email_id", code="no_text"), "flow_nodes.1.email_plain_text"),
+        (Issue.at("steps", 1, "timeout_amount", code="no_timeout"), "flow_nodes.1.timeout_amount"),
         (Issue.at("triggers", 0, "list_id", code="unknown"), "triggers.0.list_id"),
         (Issue.at("steps"), "flow_nodes"),
         (Issue.at("steps", 0, "duration_amount"), "flow_nodes.0.wait"),
