@@ -7,7 +7,7 @@ from services.step_executor.deliveries.gate import Gate
 
 async def waiting(gate: Gate) -> "asyncio.Task[bool]":
     task = asyncio.create_task(gate.enter())
-    await asyncio.sleep(0)
+    await asyncio.wait({task}, timeout=0)
     return task
 
 
@@ -38,6 +38,6 @@ async def test_who_stops_waiting_is_passed_over() -> None:
     await gate.enter()
     gone, behind = await waiting(gate), await waiting(gate)
     gone.cancel()
-    await asyncio.sleep(0)
+    await asyncio.wait({gone})
     gate.leave()
     assert await behind
