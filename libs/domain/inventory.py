@@ -14,12 +14,16 @@ class Inventory:
 
     Attributes:
         secrets: Whether this installation can look up what is kept under a secret's name.
+        templates: Those of pages.
+        page_generator: Whether this installation can make pages of prompts.
     """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
     secrets: bool = False
+    templates: Mapping[str, Literal["draft", "approved"]] = field(default_factory=dict)
+    page_generator: bool = False
 
     def holds_dates(self, name: str | None) -> bool:
         """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""

@@ -62,6 +62,10 @@ class Step(BaseModel):
         """Name the mails it may send."""
         return ()
 
+    def templates(self) -> Iterable[str]:
+        """Name the templates of the pages it may make."""
+        return ()
+
     def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
         """Name what is missing before an active flow may hold this step, with places in it."""
         yield from ()
