@@ -1,6 +1,7 @@
 """What every step has: an id, a label, edges, and the questions that are asked of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
@@ -50,6 +51,11 @@ class Step(BaseModel):
         """Say where an edge leads; None ends the flow."""
         return self.edges.get(edge)
 
+    @property
+    def duration(self) -> timedelta | None:
+        """How long a membership stands here, if nothing but time decides that."""
+        return None
+
     def rule(self) -> AnyRule | None:
         """Give the rule tree this step judges, if it has one."""
         return None
@@ -75,8 +81,11 @@ class Step(BaseModel):
         return Continue(outcome=context.event.type)
 
     def on_event(self, context: StepContext) -> StepResult:
-        """Say what to do when what the membership waited for has happened."""
-        return Continue(outcome=context.event.type)
+        """Say what to do when what the membership waited for has happened.
+
+        Nobody waits at most steps: who did stood at another one, in whose place an edit put this.
+        """
+        return self.on_enter(context)
 
 
 class LinearStep(Step):

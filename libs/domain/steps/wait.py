@@ -90,6 +90,11 @@ class WaitStep(LinearStep):
         """A condition may hold on arrival, a date have passed: they stop nobody in a circle."""
         return self.condition is None and self.until_date_field is None
 
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it lasts, if it is a wait for a time."""
+        return _length(self.duration_amount, self.duration_unit)
+
     def edge_names(self) -> tuple[str, ...]:
         """Name the one edge, and the one of the time-out where there is a condition."""
         return ("next",) if self.condition is None else ("next", "timeout")
@@ -113,7 +118,7 @@ class WaitStep(LinearStep):
         if self.until_date_field is not None:
             if not inventory.holds_dates(self.until_date_field):
                 yield Issue.at("until_date_field", code="unknown")
-        elif self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
+        elif self.condition is None and self.duration is None:
             yield Issue.at("duration_amount")
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
             yield Issue.at("timeout_amount")
@@ -124,10 +129,9 @@ class WaitStep(LinearStep):
             return self._judge(context.condition, context, context.now)
         if self.until_date_field is not None:
             return self._until_date(self.until_date_field, context)
-        length = _length(self.duration_amount, self.duration_unit)
-        if length is None:
+        if self.duration is None:
             return Continue(outcome="skipped", details={"reason": "no_duration"})
-        return Suspend("timer", until=context.now + length)
+        return Suspend("timer", until=context.now + self.duration)
 
     def on_event(self, context: StepContext) -> StepResult:
         """Go on if the time has passed or the condition holds, whatever it was that happened."""
@@ -135,8 +139,7 @@ class WaitStep(LinearStep):
             return self._judge(context.condition, context, context.stood_at)
         if self.until_date_field is not None:
             return self._until_date(self.until_date_field, context)
-        length = _length(self.duration_amount, self.duration_unit) or timedelta(0)
-        due_at = context.stood_at + length
+        due_at = context.stood_at + (self.duration or timedelta(0))
         return Continue(outcome="waited") if due_at <= context.now else Suspend("timer", due_at)
 
     def _until_date(self, field: str, context: StepContext) -> StepResult:
