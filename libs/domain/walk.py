@@ -182,8 +182,9 @@ class _Walk:
             return True
         step = self.step
         return (
-            not isinstance(self.event, DeliveryFinished)
-            and step is not None
+            step is not None
+            and not isinstance(self.event, DeliveryFinished)
+            and not (isinstance(self.event, PageFinished) and step.awaits_answer)
             and not step.takes_time
             and step.step_id not in self.flow.waits_for_events
         )

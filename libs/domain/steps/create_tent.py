@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -49,6 +49,8 @@ class CreateTentStep(LinearStep):
     whoever has its address, which later steps of the run know as `tentURL`.
     """
 
+    awaits_answer: ClassVar[bool] = True
+
     type: Literal["create_tent"]
     source: Literal["scratch", "template"] = "scratch"
     template_id: Annotated[str, Field(max_length=64)] | None = None
@@ -93,8 +95,8 @@ class CreateTentStep(LinearStep):
         match context.event:
             case PageFinished(outcome=outcome, reason=reason):
                 return Continue(outcome=outcome, details={"reason": reason} if reason else {})
-            case _:
-                return Continue()
+            case _:  # it stood at another step, in whose place an edit put this one
+                return self.on_enter(context)
 
     def _request(self, context: StepContext) -> RequestPage:
         shown, run = shown_of(context.contact), context.membership.dynamic_context

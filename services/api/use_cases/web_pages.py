@@ -44,15 +44,23 @@ class Turn:
     async def due(self, unit: Unit, at_most: int) -> list[AskedPage]:
         """Take some pages that are to be made now, from the workspaces whose turn it is."""
         each = max(1, min(_EACH, at_most))
-        found = await web_pages.due(
+        workspaces = max(1, min(_WORKSPACES, at_most // each))
+        found = await self._after_the_last(unit, workspaces, each)
+        if not found and self._after != _FIRST:
+            self._after = _FIRST
+            found = await self._after_the_last(unit, workspaces, each)
+        if found:
+            self._after = found[-1].workspace_id
+        return found
+
+    async def _after_the_last(self, unit: Unit, workspaces: int, each: int) -> list[AskedPage]:
+        return await web_pages.due(
             unit.tx,
             generated=self._generated,
             after=self._after,
-            workspaces=max(1, min(_WORKSPACES, at_most // each)),
+            workspaces=workspaces,
             each=each,
         )
-        self._after = found[-1].workspace_id if found else _FIRST
-        return found
 
 
 async def make_of_templates(app_context: AppContext, turn: Turn) -> bool:

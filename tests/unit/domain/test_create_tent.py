@@ -22,8 +22,15 @@ from libs.domain.steps.create_tent import (
 )
 from libs.domain.strictness import read_strictly
 from libs.domain.walk import WalkResult, walk
-from libs.domain.walk_events import NO_ANSWER, Entered, PageFinished, WalkEvent
-from tests.support.builders import CONTACT, NOW, a_flow, a_membership, snapshot
+from libs.domain.walk_events import (
+    NO_ANSWER,
+    TIMER_FIRED,
+    DeliveryFinished,
+    Entered,
+    PageFinished,
+    WalkEvent,
+)
+from tests.support.builders import CONTACT, NOW, WELCOME, a_flow, a_membership, snapshot
 
 URL = "http://api/pages/w/ada"
 TENT = {"step_id": "page", "type": "create_tent", "source": "template", "template_id": "tpl_1",
@@ -119,6 +126,26 @@ def test_in_a_pause_the_answer_waits_until_the_flow_goes_on() -> None:
     assert parked.parked is not None
     result = walk(making(), parked, snapshot(), parked.parked, NOW)
     assert result.membership.dynamic_context == {"tentURL": URL}
+
+
+def test_a_step_that_an_edit_put_in_its_place_begins_when_the_page_is_there() -> None:
+    standing = through(making(), Entered()).membership
+    mail = {"step_id": "page", "type": "send_email", "email_id": str(WELCOME)}
+    result = walk(a_flow([mail]), standing, snapshot(), PUBLISHED, NOW)
+    assert result.membership.waiting_on == "delivery"
+    assert result.membership.dynamic_context == {"tentURL": URL}
+
+
+def test_it_begins_in_the_place_of_a_mail_or_a_wait() -> None:
+    mail = {"step_id": "page", "type": "send_email", "email_id": str(WELCOME)}
+    for before, event in (
+        (mail, DeliveryFinished(outcome="sent")),
+        ({**REST, "step_id": "page"}, TIMER_FIRED),
+    ):
+        standing = walk(a_flow([before]), a_membership(), snapshot(), Entered(), NOW).membership
+        result = walk(making(), standing, snapshot(), event, NOW)
+        assert result.membership.waiting_on == "answer"
+        assert [type(effect) for effect in result.effects] == [RequestPage]
 
 
 def test_what_it_is_made_of_is_needed() -> None:
