@@ -78,6 +78,10 @@ class Step(BaseModel):
         """Name what is missing before an active flow may hold this step, with places in it."""
         yield from ()
 
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
+        """Name what may stay as it is, and yet deserves a look, with places in this step."""
+        yield from ()
+
     def on_enter(self, context: StepContext) -> StepResult:
         """Say what to do when a membership comes to this step."""
         return Continue(outcome=context.event.type)
