@@ -13,6 +13,7 @@ from libs.contracts.contact_events import ContactEvent, EmailEvent
 from libs.contracts.step_commands import (
     ApplyFlow,
     Enroll,
+    FinishPage,
     Observe,
     Remove,
     RestateDates,
@@ -28,7 +29,7 @@ from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remov
 from services.step_executor.use_cases.needed_memberships import needed_by, partitions_of
 from services.step_executor.use_cases.observe import observe
 from services.step_executor.use_cases.restate_dates import ContactPages, restate_dates
-from services.step_executor.use_cases.resume import resume
+from services.step_executor.use_cases.resume import finish_page, resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
 
 Batch = Sequence[Received[StepCommand]]
@@ -124,6 +125,8 @@ def _act(unit: UnitOfWork, received: Received[StepCommand], pages: _Pages) -> No
             remove(unit, partition, command)
         case Resume() as command:
             resume(unit, partition, command)
+        case FinishPage() as command:
+            finish_page(unit, partition, command)
         case ApplyFlow():
             apply_flow(unit, cast("Received[ApplyFlow]", received), pages.members)
         case RestateDates():
