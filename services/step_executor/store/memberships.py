@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -46,12 +46,14 @@ class NeededMemberships:
     """Which of a contact's live memberships are needed.
 
     Attributes:
+        partition: In which partition the contact lives.
         everything: Whether all are.
         flow_ids: Those in these flows are.
         membership_ids: These are.
         keys: Those that listen to any of these facts are; None if nothing has happened to any.
     """
 
+    partition: int
     everything: bool = False
     flow_ids: set[UUID] = field(default_factory=set)
     membership_ids: set[UUID] = field(default_factory=set)
@@ -84,6 +86,7 @@ async def page(
     tx: Transaction,
     place: tuple[int, UUID, UUID],
     waiting_on: Sequence[WaitingOn] | None,
+    durations: Mapping[str, timedelta],
     at_most: int,
 ) -> list[tuple[UUID, ContactKey]]:
     """Give (membership, contact) of some live members of a flow, in order of their ids.
@@ -92,12 +95,17 @@ async def page(
         tx: The transaction.
         place: Partition, flow, and the membership after which to go on.
         waiting_on: Only those who wait on one of these; None for everyone.
+        durations: How long some steps hold. Who waits just so long at one is left out, unless
+            everyone is asked for.
         at_most: How many.
     """
     partition, flow_id, after = place
     rows = queries.page(
         tx,
-        partition=partition, flow_id=flow_id, after=after, waiting_on=waiting_on, at_most=at_most,
+        partition=partition, flow_id=flow_id, after=after, waiting_on=waiting_on,
+        step_ids=list(durations),
+        seconds=[length.total_seconds() for length in durations.values()],
+        at_most=at_most,
     )  # fmt: skip
     return [(row["membership_id"], (row["workspace_id"], row["contact_id"])) async for row in rows]
 
@@ -135,6 +143,18 @@ async def move(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) 
             **_where_they_stand([now for _, now in moved]),
         )
         _check_all({row["membership_id"] async for row in rows}, [found for found, _ in moved])
+        await _put_contexts(tx, moved)
+
+
+async def _put_contexts(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) -> None:
+    """Write the values of those runs that have others than before."""
+    changed = [now for found, now in moved if now.dynamic_context is not found.dynamic_context]
+    if changed:
+        await queries.put_contexts(
+            tx,
+            ids=[one.membership_id for one in changed],
+            dynamic_contexts=[one.dynamic_context for one in changed],
+        )
 
 
 async def remove(tx: Transaction, found: Sequence[Membership]) -> None:
