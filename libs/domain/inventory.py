@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from libs.domain.contact import CREATED_AT, STANDARD_FIELDS, CustomField, FieldType
+from libs.domain.rules import Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,15 @@ class Inventory:
     """What a flow's readiness is judged against.
 
     Attributes:
+        lists: The static lists: those that contacts are put on and taken off.
+        segments: The rules of the dynamic lists that the flow asks about, itself or through others;
+            None where they cannot be judged: they are too many to go with it.
         secrets: Whether this installation can look up what is kept under a secret's name.
     """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
+    segments: Segments = field(default_factory=dict)
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
     secrets: bool = False
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from libs.domain.flow import Definition
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.rules import AnyRule, CustomFieldCondition, EmailStep, ListMembership, nodes_of
+from libs.domain.rules import (
+    AnyRule,
+    CustomFieldCondition,
+    EmailStep,
+    ListMembership,
+    nodes_through,
+)
 from libs.domain.step import Step
 
 Graph = Mapping[str, list[str]]
@@ -73,12 +79,16 @@ def _dangling(step: Step, ids: Iterable[str]) -> Iterator[Issue]:
 
 
 def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[Issue]:
-    """Name a rule that asks about what does not exist."""
+    """Name a rule that asks about what does not exist, itself or through a dynamic list."""
     unknown = Issue.at("condition", code="unknown")
-    for node, _ in nodes_of(rule) if rule else ():
+    segments = inventory.segments
+    for node in nodes_through(rule, segments) if rule else ():
         match node:
             case EmailStep() if node.step_id not in mailing:
                 yield unknown
+            case ListMembership() if node.list_id in segments:
+                if segments[node.list_id] is None:
+                    yield Issue.at("condition", code="not_judgeable")
             case ListMembership() if node.list_id not in inventory.lists:
                 yield unknown
             case CustomFieldCondition() if node.field_definition_id not in inventory.custom_fields:

@@ -12,9 +12,11 @@ from libs.domain.readiness import Readiness, readiness
 from services.api.store import directory, emails
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.contact_lists import rules_of
 from services.api.use_cases.dialects import FlowKey
-from services.api.use_cases.flows import definition_of, lock, save, wrong_status
+from services.api.use_cases.flows import lock, save, wrong_status
 from services.api.use_cases.problems import not_ready
+from services.api.use_cases.publishing import definition_of
 
 _log = logger(__name__)
 
@@ -76,9 +78,11 @@ async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readin
     """Check whether a flow is complete, against what the workspace has."""
     definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
+    segments = await rules_of(unit.tx, flow.workspace_id, definition.names({}).lists)
     inventory = Inventory(
         emails=await emails.statuses(unit.tx, flow.workspace_id, definition.emails_named()),
         lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
+        segments=definition.segments_named(segments),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
         secrets=app_context.settings.webhook_secrets,
     )
