@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
@@ -237,6 +237,15 @@ class Flow(Definition):
             step_id: step
             for step_id, step in self.steps_by_id.items()
             if any(True for _ in step.listens_to(self.custom_fields, self.segments))
+        }
+
+    @cached_property
+    def durations(self) -> dict[str, timedelta]:
+        """How long each step holds at which time alone decides, by its id."""
+        return {
+            step_id: step.duration
+            for step_id, step in self.steps_by_id.items()
+            if step.duration is not None
         }
 
     @cached_property

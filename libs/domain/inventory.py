@@ -1,6 +1,6 @@
 """What exists in a workspace, of the things a flow may name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -14,9 +14,12 @@ class Inventory:
     """What a flow's readiness is judged against.
 
     Attributes:
+        emails: The mails, and whether they may be sent.
         lists: The static lists: those that contacts are put on and taken off.
         segments: The rules of the dynamic lists that the flow asks about, itself or through others;
             None where they cannot be judged: they are too many to go with it.
+        email_tags: Which fields of contacts the merge tags of approved mails name.
+        emails_without_text: The mails whose text part was emptied.
         secrets: Whether this installation can look up what is kept under a secret's name.
     """
 
@@ -24,6 +27,8 @@ class Inventory:
     lists: frozenset[UUID] = frozenset()
     segments: Segments = field(default_factory=dict)
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
+    email_tags: Mapping[UUID, Iterable[str]] = field(default_factory=dict)
+    emails_without_text: frozenset[UUID] = frozenset()
     secrets: bool = False
 
     def holds_dates(self, name: str | None) -> bool:
@@ -34,5 +39,9 @@ class Inventory:
 
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""
-        custom = {field.api_name for field in self.custom_fields.values()}
-        return name in STANDARD_FIELDS or name in custom
+        return name in STANDARD_FIELDS or self.custom_type(name) is not None
+
+    def custom_type(self, name: str | None) -> FieldType | None:
+        """Give the type of a custom field, by its api name; None if there is none."""
+        custom = self.custom_fields.values()
+        return next((field.type for field in custom if field.api_name == name), None)

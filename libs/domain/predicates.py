@@ -281,6 +281,18 @@ def compare(
     return _compare_filled(kind, name, value, operand, now)
 
 
+def fits(kind: FieldType, operand: Operand) -> bool:
+    """Say whether a field of this type can be compared with the operand at all."""
+    match kind:
+        case FieldType.NUMBER:
+            return _number(operand) is not None
+        case FieldType.DATE:
+            is_date = isinstance(operand, str) and read_instant(operand) is not None
+            return is_date or isinstance(operand, RelativeDate)
+        case _:
+            return not isinstance(operand, RelativeDate)
+
+
 def _compare_filled(
     kind: FieldType, name: str, value: Scalar, operand: Operand, now: datetime
 ) -> bool | None:

@@ -7,10 +7,14 @@ as a whole is found here. Dialects phrase what is found in the words of their do
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from libs.domain.contact import FieldType
 from libs.domain.flow import Definition
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
+from libs.domain.predicates import fits
 from libs.domain.rules import (
+    NO_OPERAND,
+    OPERATORS,
     AnyRule,
     CustomFieldCondition,
     EmailStep,
@@ -43,7 +47,7 @@ def readiness(flow: Definition, inventory: Inventory) -> Readiness:
         *_steps(flow, inventory),
         *_cycles(flow),
     ]
-    return Readiness(tuple(dict.fromkeys(missing)), tuple(_warnings(flow)))
+    return Readiness(tuple(dict.fromkeys(missing)), tuple(_warnings(flow, inventory)))
 
 
 def _triggers(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
@@ -79,22 +83,42 @@ def _dangling(step: Step, ids: Iterable[str]) -> Iterator[Issue]:
 
 
 def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[Issue]:
-    """Name a rule that asks about what does not exist, itself or through a dynamic list."""
-    unknown = Issue.at("condition", code="unknown")
-    segments = inventory.segments
-    for node in nodes_through(rule, segments) if rule else ():
+    """Name a rule that asks about what does not exist, or in a way that nobody can judge.
+
+    What is asked through a dynamic list counts as well.
+    """
+    for node in nodes_through(rule, inventory.segments) if rule else ():
         match node:
             case EmailStep() if node.step_id not in mailing:
-                yield unknown
-            case ListMembership() if node.list_id in segments:
-                if segments[node.list_id] is None:
-                    yield Issue.at("condition", code="not_judgeable")
-            case ListMembership() if node.list_id not in inventory.lists:
-                yield unknown
-            case CustomFieldCondition() if node.field_definition_id not in inventory.custom_fields:
-                yield unknown
+                yield Issue.at("condition", code="unknown")
+            case ListMembership():
+                yield from _list(node, inventory)
+            case CustomFieldCondition():
+                yield from _custom_field(node, inventory)
             case _:
                 continue
+
+
+def _list(node: ListMembership, inventory: Inventory) -> Iterator[Issue]:
+    if node.list_id in inventory.segments:
+        if inventory.segments[node.list_id] is None:
+            yield Issue.at("condition", code="not_judgeable")
+    elif node.list_id not in inventory.lists:
+        yield Issue.at("condition", code="unknown")
+
+
+def _custom_field(node: CustomFieldCondition, inventory: Inventory) -> Iterator[Issue]:
+    field = inventory.custom_fields.get(node.field_definition_id)
+    if field is None:
+        yield Issue.at("condition", code="unknown")
+    elif not _is_judgeable(node, field.type):
+        yield Issue.at("condition", code="not_judgeable")
+
+
+def _is_judgeable(node: CustomFieldCondition, kind: FieldType) -> bool:
+    if node.operator not in OPERATORS[kind]:
+        return False
+    return node.operator in NO_OPERAND or fits(kind, node.value)
 
 
 def _graph(steps: Iterable[Step]) -> Graph:
@@ -120,7 +144,7 @@ def _reached_from(start: Iterable[str], graph: Graph) -> set[str]:
     return reached
 
 
-def _warnings(flow: Definition) -> Iterator[Issue]:
+def _warnings(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
     if not flow.triggers:
         yield Issue.at("triggers", code="no_trigger")
     reachable = _reached_from([flow.steps[0].step_id] if flow.steps else [], _graph(flow.steps))
@@ -129,3 +153,4 @@ def _warnings(flow: Definition) -> Iterator[Issue]:
             yield Issue.at("steps", index, code="unreachable")
         if len(step.edge_names()) > 1 and not any(step.edges.values()):
             yield Issue.at("steps", index, "edges", code="leads_nowhere")
+        yield from (issue.under("steps", index) for issue in step.warnings(inventory))

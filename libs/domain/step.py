@@ -1,6 +1,7 @@
 """What every step has: an id, a label, edges, and the questions that are asked of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
@@ -50,6 +51,11 @@ class Step(BaseModel):
         """Say where an edge leads; None ends the flow."""
         return self.edges.get(edge)
 
+    @property
+    def duration(self) -> timedelta | None:
+        """How long a membership stands here, if nothing but time decides that."""
+        return None
+
     def rule(self) -> AnyRule | None:
         """Give the rule tree this step judges, if it has one."""
         return None
@@ -70,13 +76,20 @@ class Step(BaseModel):
         """Name what is missing before an active flow may hold this step, with places in it."""
         yield from ()
 
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
+        """Name what may stay as it is, and yet deserves a look, with places in this step."""
+        yield from ()
+
     def on_enter(self, context: StepContext) -> StepResult:
         """Say what to do when a membership comes to this step."""
         return Continue(outcome=context.event.type)
 
     def on_event(self, context: StepContext) -> StepResult:
-        """Say what to do when what the membership waited for has happened."""
-        return Continue(outcome=context.event.type)
+        """Say what to do when what the membership waited for has happened.
+
+        Nobody waits at most steps: who did stood at another one, in whose place an edit put this.
+        """
+        return self.on_enter(context)
 
 
 class LinearStep(Step):

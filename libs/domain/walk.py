@@ -28,7 +28,6 @@ from libs.domain.step_result import (
 )
 from libs.domain.walk_events import (
     FLOW_CHANGED,
-    ContactChanged,
     DeliveryFinished,
     Entered,
     FlowChanged,
@@ -126,8 +125,8 @@ class _Walk:
         self._begin()
         answer = self._first_answer()
         self.stays = isinstance(answer, Suspend) and not self._enters
-        if self.stays and self._stands_so_already(answer):
-            return WalkResult(self.membership)
+        if self.stays and (unmoved := self._as_it_stands(answer)):
+            return WalkResult(unmoved)
         if self.flow.status is FlowStatus.PAUSED and not self.stays:
             return WalkResult(self.membership.park(self.event, self.now))
         for _ in range(MAX_STEPS_AT_ONCE):
@@ -145,15 +144,17 @@ class _Walk:
         self._begin()
         return not isinstance(self._first_answer(), Suspend)
 
-    def _stands_so_already(self, answer: StepResult) -> bool:
-        """Say whether a membership waits on, for the same and until the same instant."""
-        now, listens = self.membership, self.flow.listens_at(self.membership.step_id)
-        return (
+    def _as_it_stands(self, answer: StepResult) -> Membership | None:
+        """Give a membership that waits on, for the same and until the same instant."""
+        now = self.membership
+        waits_on = (
             isinstance(answer, Suspend)
-            and answer.waiting_on == now.waiting_on == "event"
+            and answer.waiting_on == now.waiting_on
             and (answer.until, answer.times_out_at) == (now.waiting_until, now.times_out_at)
-            and now.listen(listens) is now
         )
+        listening = now.listen(self.flow.listens_at(now.step_id))
+        is_same = listening is now or now.waiting_on == "timer"
+        return listening if waits_on and is_same else None
 
     def _begin(self) -> None:
         self.step = self.flow.steps_by_id.get(self.membership.step_id or "")
@@ -176,12 +177,9 @@ class _Walk:
         """Say whether it begins a step: its first one, or one that an edit put where it waited."""
         if isinstance(self.event, Entered):
             return True
-        waited = self.membership.waiting_on == "event" or isinstance(
-            self.event, ContactChanged | FlowChanged
-        )
         step = self.step
         return (
-            waited
+            not isinstance(self.event, DeliveryFinished)
             and step is not None
             and not step.takes_time
             and step.step_id not in self.flow.waits_for_events

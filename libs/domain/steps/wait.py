@@ -37,14 +37,15 @@ _IF_GIVEN = Field(exclude_if=_is_absent)
 """Written only where it was given: waits for a time are written as they always were."""
 
 
-def check_mode(*modes: object) -> None:
+def check_mode(**modes: object) -> None:
     """See that a wait is told in one way at most.
 
     Raises:
-        ValueError: If it is told in several.
+        ValueError: If it is told in several, naming a field that is too many.
     """
-    if sum(mode is not None for mode in modes) > 1:
-        raise ValueError("a wait has a duration, a date or a condition, not several of them")
+    given = [name for name, mode in modes.items() if mode is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[-1]}: a wait has a duration, a date or a condition, one of them")
 
 
 def _name_of(field: str) -> str:
@@ -82,13 +83,22 @@ class WaitStep(LinearStep):
 
     @model_validator(mode="after")
     def _one_mode(self) -> Self:
-        check_mode(self.duration_amount, self.until_date_field, self.condition)
+        check_mode(
+            duration_amount=self.duration_amount,
+            until_date_field=self.until_date_field,
+            condition=self.condition,
+        )
         return self
 
     @property
     def takes_time(self) -> bool:  # type: ignore[override]
         """A condition may hold on arrival, a date have passed: they stop nobody in a circle."""
         return self.condition is None and self.until_date_field is None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it lasts, if it is a wait for a time."""
+        return _length(self.duration_amount, self.duration_unit)
 
     def edge_names(self) -> tuple[str, ...]:
         """Name the one edge, and the one of the time-out where there is a condition."""
@@ -115,10 +125,15 @@ class WaitStep(LinearStep):
         if self.until_date_field is not None:
             if not inventory.holds_dates(self.until_date_field):
                 yield Issue.at("until_date_field", code="unknown")
-        elif self.condition is None and _length(self.duration_amount, self.duration_unit) is None:
+        elif self.condition is None and self.duration is None:
             yield Issue.at("duration_amount")
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
             yield Issue.at("timeout_amount")
+
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
+        """A condition that never holds keeps contacts for ever, unless the wait has an end."""
+        if self.condition is not None and self.timeout_amount is None:
+            yield Issue.at("timeout_amount", code="no_timeout")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed, or the condition holds."""
@@ -126,10 +141,9 @@ class WaitStep(LinearStep):
             return self._judge(context.condition, context, context.now)
         if self.until_date_field is not None:
             return self._until_date(self.until_date_field, context)
-        length = _length(self.duration_amount, self.duration_unit)
-        if length is None:
+        if self.duration is None:
             return Continue(outcome="skipped", details={"reason": "no_duration"})
-        return Suspend("timer", until=context.now + length)
+        return Suspend("timer", until=context.now + self.duration)
 
     def on_event(self, context: StepContext) -> StepResult:
         """Go on if the time has passed or the condition holds, whatever it was that happened."""
@@ -137,8 +151,7 @@ class WaitStep(LinearStep):
             return self._judge(context.condition, context, context.stood_at)
         if self.until_date_field is not None:
             return self._until_date(self.until_date_field, context)
-        length = _length(self.duration_amount, self.duration_unit) or timedelta(0)
-        due_at = context.stood_at + length
+        due_at = context.stood_at + (self.duration or timedelta(0))
         return Continue(outcome="waited") if due_at <= context.now else Suspend("timer", due_at)
 
     def _until_date(self, field: str, context: StepContext) -> StepResult:

@@ -55,6 +55,8 @@ CREATE TABLE email (
     version int NOT NULL CHECK (version >= 1),
     status text NOT NULL CHECK (status IN ('draft', 'approved')),
     content jsonb NOT NULL,
+    text_is_stale boolean NOT NULL DEFAULT false,  -- its HTML has changed since its author wrote its text
+    contact_tags text[] NOT NULL DEFAULT '{}',  -- the fields of contacts it names; known once approved
     approved_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

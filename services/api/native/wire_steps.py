@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
 from libs.domain.calendar import DurationUnit, check_wait, known_zone
 from libs.domain.step import StepId
@@ -59,7 +66,14 @@ class SendEmail(_Linear):
 
     type: Literal["send_email"]
     email_id: UUID | None = None
-    operational: bool = False
+    operational: StrictBool = False
+
+
+_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
+    "condition": ("timeout_amount", "timeout_unit", "timeout_step_id"),
+    "until_date_field": ("trigger_time", "timezone"),
+}
+"""What one mode of a wait has and the others have not."""
 
 
 class Wait(_Linear):
@@ -86,17 +100,16 @@ class Wait(_Linear):
     def _makes_sense(self) -> Self:
         check_wait("duration_amount", self.duration_amount, self.duration_unit)
         check_wait("timeout_amount", self.timeout_amount, self.timeout_unit)
-        check_mode(self.duration_amount, self.until_date_field, self.condition)
-        if self.condition is None and {"timeout_amount", "timeout_step_id"} & self.given:
-            raise ValueError("timeout_amount: only with a condition")
-        if self.until_date_field is None and {"trigger_time", "timezone"} & self.given:
-            raise ValueError("trigger_time: only with until_date_field")
+        for mode, names in _ONLY_WITH.items():
+            for name in names:
+                if getattr(self, mode) is None and getattr(self, name) is not None:
+                    raise ValueError(f"{name}: only with {mode}")
+        check_mode(
+            duration_amount=self.duration_amount or self.duration_unit,
+            until_date_field=self.until_date_field,
+            condition=self.condition,
+        )
         return self
-
-    @property
-    def given(self) -> set[str]:
-        """Name the fields that say something."""
-        return {name for name in self.model_fields_set if getattr(self, name) is not None}
 
     def compiled(self) -> Json:
         """Write it in the engine's language."""
@@ -115,7 +128,7 @@ class SendWebhook(_Linear):
     method: Literal["post", "put", "get"] = "post"
     auth_type: Literal["none", "jwt"] = "none"
     token: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
-    token_set: bool | None = None
+    token_set: StrictBool | None = None
     secret_arn: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     custom_fields: dict[str, FieldValue] = {}
     on_failure: Literal["continue", "drop"] = "continue"

@@ -78,9 +78,12 @@ async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readin
     """Check whether a flow is complete, against what the workspace has."""
     definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
+    mails = await emails.known(unit.tx, flow.workspace_id, definition.emails_named())
     segments = await rules_of(unit.tx, flow.workspace_id, definition.names({}).lists)
     inventory = Inventory(
-        emails=await emails.statuses(unit.tx, flow.workspace_id, definition.emails_named()),
+        emails={email_id: mail.status for email_id, mail in mails.items()},
+        email_tags={email_id: mail.contact_tags for email_id, mail in mails.items()},
+        emails_without_text=frozenset(one for one, mail in mails.items() if mail.without_text),
         lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
         segments=definition.segments_named(segments),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),

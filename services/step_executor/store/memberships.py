@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -84,6 +84,7 @@ async def page(
     tx: Transaction,
     place: tuple[int, UUID, UUID],
     waiting_on: Sequence[WaitingOn] | None,
+    durations: Mapping[str, timedelta],
     at_most: int,
 ) -> list[tuple[UUID, ContactKey]]:
     """Give (membership, contact) of some live members of a flow, in order of their ids.
@@ -92,12 +93,17 @@ async def page(
         tx: The transaction.
         place: Partition, flow, and the membership after which to go on.
         waiting_on: Only those who wait on one of these; None for everyone.
+        durations: How long some steps hold. Who waits just so long at one is left out, unless
+            everyone is asked for.
         at_most: How many.
     """
     partition, flow_id, after = place
     rows = queries.page(
         tx,
-        partition=partition, flow_id=flow_id, after=after, waiting_on=waiting_on, at_most=at_most,
+        partition=partition, flow_id=flow_id, after=after, waiting_on=waiting_on,
+        step_ids=list(durations),
+        seconds=[length.total_seconds() for length in durations.values()],
+        at_most=at_most,
     )  # fmt: skip
     return [(row["membership_id"], (row["workspace_id"], row["contact_id"])) async for row in rows]
 

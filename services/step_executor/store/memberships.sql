@@ -20,15 +20,21 @@ SELECT membership.*
     OR membership.listens && wanted.keys
     OR (membership.keying <> :keying::int AND wanted.keys IS NOT NULL);
 
--- name: page(partition, flow_id, after, waiting_on, at_most)
--- Some live members of a flow in one partition, in order of their ids: those who wait on one of
--- these, or everyone where null is given.
+-- name: page(partition, flow_id, after, waiting_on, step_ids, seconds, at_most)
+-- Some live members of a flow in one partition, in order of their ids: everyone where null is given,
+-- or those who wait on one of these. Of them, who waits for a time is left out if it is the time that
+-- the step holds from when he came there: what the row itself says decides.
 SELECT membership_id, workspace_id, contact_id
   FROM membership
  WHERE flow_id = :flow_id
    AND partition = :partition
    AND membership_id > :after
-   AND (:waiting_on::text[] IS NULL OR waiting_on = ANY (:waiting_on))
+   AND (:waiting_on::text[] IS NULL
+        OR (waiting_on = ANY (:waiting_on)
+            AND (waiting_on <> 'timer'
+                 OR (waiting_until = stood_at + make_interval(
+                     secs => (:seconds::float8[])[array_position(:step_ids::text[], step_id)])
+                 ) IS NOT TRUE)))
  ORDER BY membership_id
  LIMIT :at_most::int;
 

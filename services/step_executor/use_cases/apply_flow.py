@@ -18,7 +18,7 @@ from services.step_executor.store.contacts import ContactKey
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 _IN_A_PAUSE: tuple[WaitingOn, ...] = ("delivery",)
-_AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery", "event")
+_AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery", "event", "timer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Pages:
     async def _read_one(self, tx: Transaction, command: ApplyFlow, flow: Flow) -> Page:
         at_most = self.left
         place = (command.partition, command.flow_id, command.after)
-        members = await memberships.page(tx, place, _concerned(flow), at_most)
+        members = await memberships.page(tx, place, _concerned(flow), flow.durations, at_most)
         self.left -= len(members)
         return Page(tuple(members), len(members) < at_most)
 
@@ -98,11 +98,14 @@ def concerns_members(before: Flow, now: Flow) -> bool:
 
 def _judged_by(flow: Flow) -> tuple[object, ...]:
     inlined = flow.custom_fields, flow.segments
-    return flow.status, flow.guards, inlined, flow.waits_for_events
+    return flow.status, flow.guards, inlined, flow.waits_for_events, flow.durations
 
 
 def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:
-    """Say which members must be looked at: everyone, or those who wait on some things."""
+    """Say which members must be looked at: everyone, or those who wait on some things.
+
+    Those who wait for a time are, only if they do not stand as the flow now says.
+    """
     if flow.end_reason or flow.guards:
         return None
     return _IN_A_PAUSE if flow.status is FlowStatus.PAUSED else _AFTER_A_PAUSE
@@ -143,6 +146,7 @@ def _moved(unit: UnitOfWork, flow: Flow, membership: Membership) -> WalkResult |
         return drop(membership, reason, unit.now)
     if flow.status is FlowStatus.ACTIVE and membership.parked is not None:
         return unit.walk(flow, membership, membership.parked)
-    if membership.waiting_on == "event":
+    is_timed_anew = flow.status is FlowStatus.ACTIVE and membership.waiting_on == "timer"
+    if membership.waiting_on == "event" or is_timed_anew:
         return unit.walk(flow, membership, FLOW_CHANGED)
     return None
