@@ -17,9 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from libs.domain.activity import ActivityNeeds, merged
 from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.guards import CompiledGuard, Guard, GuardedAt
 from libs.domain.listening import hashed, reads_of
+from libs.domain.needs import asked_by, on_the_way
 from libs.domain.predicates import CompiledSegments, CustomFields, Predicate, compile_rule
 from libs.domain.rules import (
     MAX_NODES,
@@ -238,6 +240,31 @@ class Flow(Definition):
             for step_id, step in self.steps_by_id.items()
             if any(True for _ in step.listens_to(self.custom_fields, self.segments))
         }
+
+    @cached_property
+    def asks_activity(self) -> bool:
+        """Whether any rule asks what the contact did."""
+        return any(True for _ in asked_by(self.rules(), self.segments))
+
+    @cached_property
+    def _activity_needs(self) -> dict[tuple[str | None, bool], ActivityNeeds]:
+        return {}
+
+    def activity_needs(self, step_id: str | None, *, to_the_end: bool = False) -> ActivityNeeds:
+        """Say what must be read of a contact's activity before a walk from a step.
+
+        Args:
+            step_id: Where it begins; None where a contact enters.
+            to_the_end: Whether it may be the first of several.
+        """
+        if not self.asks_activity:
+            return {}
+        place = step_id or self.first_step_id, to_the_end
+        if place not in self._activity_needs:
+            rules = on_the_way(place[0], self.steps_by_id, to_the_end=to_the_end)
+            guards = (guard.rule for guard in self.guards)
+            self._activity_needs[place] = merged(asked_by((*rules, *guards), self.segments))
+        return self._activity_needs[place]
 
     @cached_property
     def durations(self) -> dict[str, timedelta]:

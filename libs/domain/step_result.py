@@ -127,5 +127,7 @@ def overlaid(contact: ContactSnapshot, effects: Iterable[Effect]) -> ContactSnap
     for effect in effects:
         if isinstance(effect, TellOwner):
             after = fold(contact.contact_id, contact, effect.change)
-            contact = replace(after or contact, engagement=contact.engagement)
+            contact = replace(
+                after or contact, engagement=contact.engagement, activity=contact.activity
+            )
     return contact

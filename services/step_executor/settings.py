@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from libs.chassis.process.settings import ServiceSettings
+from libs.domain.calendar import MAX_WAIT
+
+_LONGEST_WINDOW_DAYS = MAX_WAIT.days
 
 
 class Settings(ServiceSettings):
@@ -21,6 +24,9 @@ class Settings(ServiceSettings):
     Webhooks go to public addresses; `MILLRACE_WEBHOOK_ALLOWED` names hosts, addresses and networks
     (with commas between) that are allowed besides. Tokens they name instead of holding them are
     read below `MILLRACE_WEBHOOK_SECRETS_FOLDER`.
+
+    What contacts did is kept for `MILLRACE_ACTIVITY_KEEP_DAYS`, which no window of a rule may
+    exceed; from then on it only counts where a rule asks for all there ever was.
     """
 
     public_url: str
@@ -47,4 +53,5 @@ class Settings(ServiceSettings):
     members_per_page: Annotated[int, Field(ge=1, le=5000)] = 500
     ended_memberships_keep_days: Annotated[float, Field(ge=1)] = 400.0
     ended_deliveries_keep_days: Annotated[float, Field(ge=1)] = 90.0
+    activity_keep_days: Annotated[float, Field(ge=_LONGEST_WINDOW_DAYS)] = 1096.0
     deleted_contacts_keep_days: Annotated[float, Field(ge=1)] = 90.0

@@ -42,6 +42,7 @@ from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.loops.watch_waits import WatchWaits
 from services.step_executor.settings import Settings
+from services.step_executor.store import activity
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
 from services.step_executor.use_cases.claim_webhooks import ClaimWebhooks
@@ -159,6 +160,12 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
         ),
         TimePartitioned(
             "ended_delivery", "day", timedelta(days=settings.ended_deliveries_keep_days)
+        ),
+        TimePartitioned(
+            "activity",
+            "month",
+            timedelta(days=settings.activity_keep_days),
+            may_drop=activity.fold,
         ),
     ]
 

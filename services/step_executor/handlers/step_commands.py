@@ -1,6 +1,7 @@
 """step.commands: read what the batch is about, act on each command in order, write it back."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
@@ -9,8 +10,10 @@ from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, EmailEvent
 from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
+from libs.domain.activity import UnreadActivity
 from services.step_executor.store import contacts, ended_memberships, memberships
 from services.step_executor.store.definitions import KnownFlows
+from services.step_executor.use_cases.activity_log import needed_of, read_log
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
 from services.step_executor.use_cases.needed_memberships import needed_by
@@ -31,30 +34,57 @@ async def handle_batch(
     planned: Callable[[], None] | None = None,
 ) -> Results:
     """Act on commands; return what they caused. `planned` is called if a mail is to be sent."""
-    commands = [received.message for received in batch]
-    known = await flows.read(tx, _flows_named(commands))
+    commands, now = [received.message for received in batch], clock.now()
     pages = Pages(members_per_page)
+    unit = await _read(tx, commands, (now, flows, pages))
+    if not _act_on_all(unit, batch, pages):
+        pages = Pages(members_per_page)
+        unit = await _read(tx, commands, (now, flows, pages), to_the_end=True)
+        for received in batch:
+            _act(unit, received, pages)
+    await unit.save(tx)
+    if planned and unit.plans_deliveries:
+        planned()
+    return unit.outgoing
+
+
+async def _read(
+    tx: Transaction,
+    commands: Sequence[StepCommand],
+    by: tuple[datetime, KnownFlows, Pages],
+    *,
+    to_the_end: bool = False,
+) -> UnitOfWork:
+    """Read what a batch is about; of what contacts did, what all their walks may ask, or one."""
+    now, flows, pages = by
+    known = await flows.read(tx, _flows_named(commands))
     await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
     needed = needed_by(commands, pages.members())
     found = await memberships.read(tx, needed)
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
     snapshots = await contacts.read(tx, needed)
+    needs = needed_of(known, found, commands, to_the_end=to_the_end)
     found += await ended_memberships.read(tx, _named(commands))
     asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
-    unit = UnitOfWork(
-        now=clock.now(),
+    return UnitOfWork(
+        now=now,
         contacts=snapshots,
         needed=needed,
         memberships={membership.membership_id: membership for membership in found},
         flows=known,
         history=await ended_memberships.history(tx, asked),
+        activity=await read_log(tx, needs, commands, now),
     )
-    for received in batch:
-        _act(unit, received, pages)
-    await unit.save(tx)
-    if planned and unit.plans_deliveries:
-        planned()
-    return unit.outgoing
+
+
+def _act_on_all(unit: UnitOfWork, batch: Batch, pages: Pages) -> bool:
+    """Act on all commands; False if what contacts did was not read far enough for that."""
+    try:
+        for received in batch:
+            _act(unit, received, pages)
+    except UnreadActivity:
+        return False
+    return not unit.activity.is_short
 
 
 def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> None:

@@ -100,6 +100,61 @@ CREATE TABLE ended_membership (
 CREATE TABLE ended_membership_default PARTITION OF ended_membership DEFAULT;
 CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id, flow_id);
 
+-- What contacts did: what was recorded of them, and what became of mails and forms. Only added to.
+-- `recorded_at` is real time, `at` is when it happened as its event says. An event is here once: who
+-- adds one looks for it before. Months that are older than a setting go, and what they held is
+-- counted in `activity_total` from then on, so that all there ever was is this and that together.
+CREATE TABLE activity (
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    at timestamptz NOT NULL,
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    event_key uuid NOT NULL,
+    metric text NOT NULL,
+    email_id uuid,
+    form_id text,
+    tent_id uuid
+) PARTITION BY RANGE (recorded_at);
+CREATE TABLE activity_default PARTITION OF activity DEFAULT;
+CREATE INDEX activity_of_contact ON activity (contact_id, metric, at);
+CREATE TABLE activity_total (
+    contact_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    metric text NOT NULL,
+    email_id uuid,
+    form_id text,
+    tent_id uuid,
+    number bigint NOT NULL CHECK (number > 0),
+    CONSTRAINT one_total_of_each UNIQUE NULLS NOT DISTINCT (
+        contact_id, workspace_id, metric, email_id, form_id, tent_id)
+);
+
+-- Count what was recorded before an instant in the totals: its partition goes in the same
+-- transaction. Adding up may take long, so nothing is locked meanwhile; who is erased in that time
+-- is taken out of the totals once nobody can erase any more.
+CREATE FUNCTION fold_activity(before timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    folded text;
+BEGIN
+    INSERT INTO activity_total AS mine (
+           contact_id, workspace_id, metric, email_id, form_id, tent_id, number)
+    SELECT contact_id, workspace_id, metric, email_id, form_id, tent_id, count(*)
+      FROM activity
+     WHERE recorded_at < before
+     GROUP BY contact_id, workspace_id, metric, email_id, form_id, tent_id
+        ON CONFLICT ON CONSTRAINT one_total_of_each DO UPDATE
+       SET number = mine.number + EXCLUDED.number;
+    FOR folded IN SELECT partition FROM partitions_before('activity', before) LOOP
+        EXECUTE format('LOCK TABLE %s IN SHARE MODE', folded);
+    END LOOP;
+    DELETE FROM activity_total AS mine
+     USING contact
+     WHERE contact.deleted_at > now() - interval '1 hour'
+       AND contact.contact_id = mine.contact_id
+       AND contact.workspace_id = mine.workspace_id;
+END $$;
+
 -- Deliveries that are planned or under way: a queue. Rows leave it when their result was taken.
 --   pending   may be claimed
 --   later     is to be tried again, not before `next_attempt_at`; then it is pending

@@ -1,7 +1,7 @@
 """What becomes of memberships whose deliveries are over."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -16,6 +16,7 @@ from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.deliveries import Finished, Result
 from services.step_executor.store.memberships import NeededMemberships
+from services.step_executor.use_cases.activity_log import needed_of, read_log
 from services.step_executor.use_cases.resume import finish_delivery
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -84,20 +85,36 @@ class RecordResults:
         for one in finished:
             contact = (one.workspace_id, one.contact_id)
             needed[contact].membership_ids.add(one.key.membership_id)
-        found = await memberships.read(tx, needed)
-        unit = UnitOfWork(
-            now=self._clock.now(),
-            contacts=await contacts.read(tx, needed),
-            needed=needed,
-            memberships={membership.membership_id: membership for membership in found},
-            flows=await self._flows.read(tx, {one.flow_id for one in finished}),
-        )
+        unit = await self._read(tx, finished, needed)
         walked = [(one, _walks(unit, one)) for one in finished]
+        if unit.activity.is_short:
+            unit = await self._read(tx, finished, needed, to_the_end=True)
+            walked = [(one, _walks(unit, one)) for one in finished]
         await deliveries.archive(tx, [one for one, has_walked in walked if has_walked])
         faulty = [one for one, has_walked in walked if not has_walked]
         await deliveries.put_aside(tx, faulty, _PUT_ASIDE_SECONDS)
         await unit.save(tx)
         return unit.outgoing
+
+    async def _read(
+        self,
+        tx: Transaction,
+        finished: Sequence[Finished],
+        needed: Mapping[ContactKey, NeededMemberships],
+        *,
+        to_the_end: bool = False,
+    ) -> UnitOfWork:
+        now, found = self._clock.now(), await memberships.read(tx, needed)
+        flows = await self._flows.read(tx, {one.flow_id for one in finished})
+        needs = needed_of(flows, found, to_the_end=to_the_end)
+        return UnitOfWork(
+            now=now,
+            contacts=await contacts.read(tx, needed),
+            needed=needed,
+            memberships={membership.membership_id: membership for membership in found},
+            flows=flows,
+            activity=await read_log(tx, needs, (), now),
+        )
 
 
 def _walks(unit: UnitOfWork, finished: Finished) -> bool:

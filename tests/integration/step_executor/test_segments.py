@@ -10,6 +10,7 @@ from libs.contracts.step_commands import ApplyFlow
 from libs.contracts.timer_commands import SetTimer
 from libs.domain.flow import Flow
 from tests.integration.step_executor.test_waits import stands
+from tests.support.activity import ordered, recorded
 from tests.support.builders import NOW, WORKSPACE, Json, a_flow
 from tests.support.executor import Executor, created, enroll, of, timeline_of
 from tests.support.waits import (
@@ -83,6 +84,16 @@ async def test_a_list_that_only_time_changes_moves_who_waits_for_it(executor: Ex
     assert timer.due_at == NOW + timedelta(days=30)
     executor.clock.now_is = timer.due_at
     await executor.act(fires(timer))
+    assert await stands(executor) == ("met", "timer")
+
+
+async def test_what_a_list_asks_of_the_contact_s_activity_is_read(executor: Executor) -> None:
+    flow = until_citizen(2, lists(ordered(count={"operator": "greater_than", "value": 1})))
+    await executor.define(flow)
+    await executor.act(created(), enroll())
+    await executor.act(recorded())
+    assert await stands(executor) == ("until", "event")
+    await executor.act(recorded())
     assert await stands(executor) == ("met", "timer")
 
 
