@@ -128,6 +128,27 @@ class Resume(AboutContact):
     due_at: AwareDatetime
 
 
+class FinishPage(AboutContact):
+    """The page a membership waits for is made, or will not be. Void if it has moved on.
+
+    Attributes:
+        outcome: `made` is a page that nobody can see yet.
+        url: Where a published page is.
+        warnings: What was not done as it was asked for: `alias_taken`, `alias_malformed`.
+        reason: Why it failed.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
+    type: Literal["finish_page"] = "finish_page"
+    membership_id: UUID
+    hop: int
+    page_id: UUID
+    outcome: Literal["published", "made", "failed"]
+    url: str | None = None
+    warnings: list[str] = []
+    reason: str | None = None
+
+
 class ApplyFlow(Message):
     """A flow changed: bring this partition's members in line with it, some at a time.
 
@@ -148,7 +169,7 @@ class ApplyFlow(Message):
 
 
 StepCommand = Annotated[
-    Observe | Enroll | Remove | Resume | ApplyFlow,
+    Observe | Enroll | Remove | Resume | FinishPage | ApplyFlow,
     Field(discriminator="type"),
 ]
 

@@ -9,7 +9,15 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, EmailEvent
-from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
+from libs.contracts.step_commands import (
+    ApplyFlow,
+    Enroll,
+    FinishPage,
+    Observe,
+    Remove,
+    Resume,
+    StepCommand,
+)
 from libs.domain.activity import UnreadActivity
 from services.step_executor.store import contacts, ended_memberships, memberships
 from services.step_executor.store.definitions import KnownFlows
@@ -18,7 +26,7 @@ from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
 from services.step_executor.use_cases.needed_memberships import needed_by
 from services.step_executor.use_cases.observe import observe
-from services.step_executor.use_cases.resume import resume
+from services.step_executor.use_cases.resume import finish_page, resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
 
 Batch = Sequence[Received[StepCommand]]
@@ -98,6 +106,8 @@ def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> Non
             remove(unit, partition, command)
         case Resume() as command:
             resume(unit, partition, command)
+        case FinishPage() as command:
+            finish_page(unit, partition, command)
         case ApplyFlow():
             apply_flow(unit, cast("Received[ApplyFlow]", received), pages)
 

@@ -44,7 +44,8 @@ CREATE TABLE membership (
     updated_at timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('active', 'waiting')),
     -- A live membership has exactly one reason to move.
-    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'event', 'reactivation')),
+    waiting_on text NOT NULL CHECK (
+        waiting_on IN ('timer', 'delivery', 'event', 'answer', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
     stood_at timestamptz NOT NULL,
@@ -60,7 +61,8 @@ CREATE TABLE membership (
     sequence int NOT NULL CHECK (sequence >= 0),
     -- How many flows, one causing the next, led to it: what tells a loop of flows.
     depth int NOT NULL DEFAULT 0,
-    CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
+    CONSTRAINT timers_are_due_some_time CHECK (
+        waiting_on NOT IN ('timer', 'answer') OR waiting_until IS NOT NULL),
     CONSTRAINT waits_listen CHECK (waiting_on <> 'event' OR cardinality(listens) > 0),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
         (waiting_on = 'reactivation') = (parked IS NOT NULL)),

@@ -141,6 +141,18 @@ async def move(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) 
             **_where_they_stand([now for _, now in moved]),
         )
         _check_all({row["membership_id"] async for row in rows}, [found for found, _ in moved])
+        await _put_contexts(tx, moved)
+
+
+async def _put_contexts(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) -> None:
+    """Write the values of those runs that have others than before."""
+    changed = [now for found, now in moved if now.dynamic_context is not found.dynamic_context]
+    if changed:
+        await queries.put_contexts(
+            tx,
+            ids=[one.membership_id for one in changed],
+            dynamic_contexts=[one.dynamic_context for one in changed],
+        )
 
 
 async def remove(tx: Transaction, found: Sequence[Membership]) -> None:

@@ -13,7 +13,14 @@ from libs.contracts.contact_events import (
     change_of,
 )
 from libs.contracts.message import AboutContact
-from libs.contracts.step_commands import Enroll, Observe, Remove, Resume, StepCommand
+from libs.contracts.step_commands import (
+    Enroll,
+    FinishPage,
+    Observe,
+    Remove,
+    Resume,
+    StepCommand,
+)
 from libs.domain.activity import ActivityKind
 from libs.domain.contact import EmailMetric
 from libs.domain.listening import Engaged, keys_of
@@ -81,7 +88,7 @@ def _add(needed: NeededMemberships, command: AboutContact) -> None:
                 _add_event(needed, command.event)
         case Enroll(flow_id=flow_id) | Remove(flow_id=flow_id):
             needed.flow_ids.add(flow_id)
-        case Resume(membership_id=membership_id):
+        case Resume(membership_id=membership_id) | FinishPage(membership_id=membership_id):
             needed.membership_ids.add(membership_id)
         case _:
             return

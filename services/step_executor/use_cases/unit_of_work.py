@@ -21,7 +21,7 @@ from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
-from libs.domain.step_result import TellOwner
+from libs.domain.step_result import DeliverEmail, DeliverWebhook, TellOwner
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import WalkResult, walk
 from libs.domain.walk_events import WalkEvent
@@ -262,9 +262,11 @@ def _planned(partition: int, result: WalkResult) -> Iterator[Planned]:
     """Give the deliveries a walk asked for, and what it asked of the owner before each."""
     asked: ContactChange | None = None
     for effect in result.effects:
-        if not isinstance(effect, TellOwner):
+        if isinstance(effect, DeliverEmail | DeliverWebhook):
             yield Planned(result.membership, partition, effect, asked)
-        elif effect.change.fields or effect.change.custom_fields:
+        elif isinstance(effect, TellOwner) and (
+            effect.change.fields or effect.change.custom_fields
+        ):
             before = asked or ContactChange(effect.change.at)
             asked = ContactChange(
                 effect.change.at,
