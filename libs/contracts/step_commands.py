@@ -168,8 +168,27 @@ class ApplyFlow(Message):
         return self.partition
 
 
+class RestateDates(Message):
+    """Tell the scheduler what this partition's contacts hold in a field, some at a time.
+
+    One goes to every partition when the first flow of a workspace goes by a date field: until then
+    nobody has told the scheduler of it.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
+    type: Literal["restate_dates"] = "restate_dates"
+    field: str
+    partition: int
+    after: UUID = Field(default=UUID(int=0), description="The last contact that was looked at.")
+
+    @property
+    def to_partition(self) -> int | None:
+        """The partition it is for."""
+        return self.partition
+
+
 StepCommand = Annotated[
-    Observe | Enroll | Remove | Resume | FinishPage | ApplyFlow,
+    Observe | Enroll | Remove | Resume | FinishPage | ApplyFlow | RestateDates,
     Field(discriminator="type"),
 ]
 

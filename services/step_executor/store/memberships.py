@@ -46,12 +46,14 @@ class NeededMemberships:
     """Which of a contact's live memberships are needed.
 
     Attributes:
+        partition: In which partition the contact lives.
         everything: Whether all are.
         flow_ids: Those in these flows are.
         membership_ids: These are.
         keys: Those that listen to any of these facts are; None if nothing has happened to any.
     """
 
+    partition: int
     everything: bool = False
     flow_ids: set[UUID] = field(default_factory=set)
     membership_ids: set[UUID] = field(default_factory=set)

@@ -55,7 +55,8 @@ SELECT membership.*, contact.fields, contact.custom_fields, contact.lists,
        flow.version AS flow_version
   FROM membership
   JOIN contact
-    ON contact.workspace_id = membership.workspace_id
+    ON contact.partition = membership.partition
+   AND contact.workspace_id = membership.workspace_id
    AND contact.contact_id = membership.contact_id
   JOIN flow_definition AS flow ON flow.flow_id = membership.flow_id
  WHERE membership.membership_id > :after

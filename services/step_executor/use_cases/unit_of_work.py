@@ -58,6 +58,7 @@ class UnitOfWork:
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
         activity: What the contacts did, as far as it was read.
+        date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
 
@@ -68,6 +69,7 @@ class UnitOfWork:
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
     activity: ActivityLog = field(default_factory=ActivityLog)
+    date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _partitions: dict[UUID, int] = field(default_factory=dict)
@@ -223,7 +225,8 @@ class UnitOfWork:
 
     async def _save_contacts(self, tx: Transaction) -> None:
         changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
-        await contacts.write(tx, changed)
+        partitions = {contact: self.needed[contact].partition for contact in changed}
+        await contacts.write(tx, changed, partitions)
         await self.activity.save(tx, self._gone)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
