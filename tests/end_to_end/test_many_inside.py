@@ -137,7 +137,8 @@ class Wanderers:
     def enter(self) -> dict[str, list[str]]:
         """Let everyone in; some come to Rome before the wait, some as it begins."""
         people: dict[str, list[str]] = {"before": [], "during": [], "after": [], "never": []}
-        kinds = [list(people)[number % 4] for number in range(INSIDE)]
+        of_ten = ["before", "during", *["never"] * 2, *["after"] * 6]
+        kinds = [of_ten[number % 10] for number in range(INSIDE)]
         self.chance.shuffle(kinds)
         for other in self.others:
             self.scene.outside.publish("contact.created", other, {"fields": {"city": "Oslo"}})
