@@ -17,14 +17,17 @@ from pydantic import (
     model_validator,
 )
 
+from libs.domain.activity import ActivityNeeds, merged
 from libs.domain.contact import ContactSnapshot, CustomField
 from libs.domain.guards import CompiledGuard, Guard, GuardedAt
 from libs.domain.listening import hashed, reads_of
+from libs.domain.needs import asked_by, on_the_way
 from libs.domain.predicates import CustomFields, Predicate, compile_rule
 from libs.domain.rules import AnyRule, CustomFieldCondition, nodes_of
 from libs.domain.step import Step
 from libs.domain.steps.change_lists import AddToListStep, RemoveFromListStep
 from libs.domain.steps.condition_check import ConditionCheckStep
+from libs.domain.steps.create_tent import CreateTentStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
 from libs.domain.steps.send_webhook import SendWebhookStep
@@ -68,6 +71,7 @@ AnyStep = Annotated[
     | Annotated[UpdateContactStep, Tag("update_contact")]
     | Annotated[AddToListStep, Tag("add_to_list")]
     | Annotated[RemoveFromListStep, Tag("remove_from_list")]
+    | Annotated[CreateTentStep, Tag("create_tent")]
     | Annotated[UnknownStep, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, STEP_TYPES)),
 ]
@@ -142,6 +146,10 @@ class Definition(BaseModel):
         """Name every mail that a step may send."""
         return {email_id for step in self.steps for email_id in step.emails()}
 
+    def templates_named(self) -> set[str]:
+        """Name every template of which a step may make a page."""
+        return {template_id for step in self.steps for template_id in step.templates()}
+
 
 class Flow(Definition):
     """A definition as it travels: whose it is, which version of it this is, and its status.
@@ -193,6 +201,31 @@ class Flow(Definition):
             for step_id, step in self.steps_by_id.items()
             if any(True for _ in step.listens_to(self.custom_fields))
         }
+
+    @cached_property
+    def asks_activity(self) -> bool:
+        """Whether any rule asks what the contact did."""
+        return any(True for _ in asked_by(self.rules()))
+
+    @cached_property
+    def _activity_needs(self) -> dict[tuple[str | None, bool], ActivityNeeds]:
+        return {}
+
+    def activity_needs(self, step_id: str | None, *, to_the_end: bool = False) -> ActivityNeeds:
+        """Say what must be read of a contact's activity before a walk from a step.
+
+        Args:
+            step_id: Where it begins; None where a contact enters.
+            to_the_end: Whether it may be the first of several.
+        """
+        if not self.asks_activity:
+            return {}
+        place = step_id or self.first_step_id, to_the_end
+        if place not in self._activity_needs:
+            rules = on_the_way(place[0], self.steps_by_id, to_the_end=to_the_end)
+            guards = (guard.rule for guard in self.guards)
+            self._activity_needs[place] = merged(asked_by((*rules, *guards)))
+        return self._activity_needs[place]
 
     @cached_property
     def durations(self) -> dict[str, timedelta]:

@@ -1,6 +1,6 @@
 """What exists in a workspace, of the things a flow may name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -13,13 +13,22 @@ class Inventory:
     """What a flow's readiness is judged against.
 
     Attributes:
+        emails: The mails, and whether they may be sent.
+        email_tags: Which fields of contacts the merge tags of approved mails name.
+        emails_without_text: The mails whose text part was emptied.
         secrets: Whether this installation can look up what is kept under a secret's name.
+        templates: Those of pages.
+        page_generator: Whether this installation can make pages of prompts.
     """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
+    email_tags: Mapping[UUID, Iterable[str]] = field(default_factory=dict)
+    emails_without_text: frozenset[UUID] = frozenset()
     secrets: bool = False
+    templates: Mapping[str, Literal["draft", "approved"]] = field(default_factory=dict)
+    page_generator: bool = False
 
     def holds_dates(self, name: str | None) -> bool:
         """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""
@@ -29,5 +38,9 @@ class Inventory:
 
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""
-        custom = {field.api_name for field in self.custom_fields.values()}
-        return name in STANDARD_FIELDS or name in custom
+        return name in STANDARD_FIELDS or self.custom_type(name) is not None
+
+    def custom_type(self, name: str | None) -> FieldType | None:
+        """Give the type of a custom field, by its api name; None if there is none."""
+        custom = self.custom_fields.values()
+        return next((field.type for field in custom if field.api_name == name), None)

@@ -1,9 +1,10 @@
 """What a membership listens to, and what an event touches: the same keys, so that they meet.
 
 Every fact that a rule may look at has a name (`field:city`, `custom:plan`, `list:<id>`,
-`email.opened:<step>`), and a number: its key. A membership carries the keys of the facts that what
-it waits for depends on; an event is turned into the keys of the facts it changes; only memberships
-whose keys overlap the event's are looked at. Two names that give one number cost a look in vain.
+`email.opened:<step>`, `did:<metric>`), and a number: its key. A membership carries the keys of the
+facts that what it waits for depends on; an event is turned into the keys of the facts it changes;
+only memberships whose keys overlap the event's are looked at. Two names that give one number cost a
+look in vain.
 
 Whoever adds a kind of rule names here what it reads, and in `keys_of` what changes it: a fact that
 is forgotten is a wait that nothing ends.
@@ -14,10 +15,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
+from libs.domain.activity import ActivityKind
 from libs.domain.contact import EmailMetric, custom_field_key, email_key, field_key, list_key
 from libs.domain.contact_changes import ContactChange
-from libs.domain.predicates import CustomFields
+from libs.domain.predicates import CustomFields, kind_of
 from libs.domain.rules import (
+    Activity,
     AnyRule,
     ContactField,
     CustomFieldCondition,
@@ -55,12 +58,16 @@ def reads_of(rule: AnyRule, custom_fields: CustomFields) -> Iterator[str]:
                 yield list_key(list_id)
             case EmailStep(step_id=step_id, metric=metric):
                 yield email_key(step_id, metric)
+            case Activity():
+                yield kind_of(node).fact()
             case _:
                 continue
 
 
-def keys_of(change: ContactChange, engaged: Engaged | None = None) -> frozenset[int]:
-    """Give the keys of an event: one for each field it names, and at most three more."""
+def keys_of(
+    change: ContactChange, engaged: Engaged | None = None, did: ActivityKind | None = None
+) -> frozenset[int]:
+    """Give the keys of an event: one for each field it names, and at most four more."""
     keys = set(map(_field, change.fields))
     keys.update(map(_custom_field, change.custom_fields))
     if keys or change.creates:
@@ -70,6 +77,8 @@ def keys_of(change: ContactChange, engaged: Engaged | None = None) -> frozenset[
     keys.update(_hashed(list_key(one)) for one in (change.joined, change.left) if one)
     if engaged is not None:
         keys.add(_hashed(email_key(engaged.step_id, engaged.metric)))
+    if did is not None:
+        keys.update(map(_hashed, did.facts()))
     return frozenset(keys)
 
 

@@ -41,6 +41,12 @@ class MergeTag:
             return "true" if value else "false"
         return str(value)
 
+    def written(self) -> str:
+        """Write it as authors do."""
+        scope = "tented" if self.scope == "sender" else self.scope
+        default = f":default={self.default}" if self.default else ""
+        return f"{{{{{scope}.{self.key}{default}}}}}"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:

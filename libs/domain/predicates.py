@@ -12,10 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.domain.activity import (
+    ActivityKind,
+    ActivityNeed,
+    Counted,
+    PastActivity,
+    UnreadActivity,
+    changes,
+    counted,
+)
 from libs.domain.calendar import duration, earlier, is_bare_date, read_instant, start_of_day
 from libs.domain.contact import STANDARD_FIELDS, ContactSnapshot, CustomField, FieldType, Scalar
 from libs.domain.rules import (
     OPERATORS,
+    Activity,
     AnyRule,
     ContactField,
     CustomFieldCondition,
@@ -111,6 +121,8 @@ def compile_rule(rule: AnyRule, custom_fields: CustomFields) -> Predicate:
             return _list_membership(rule)
         case EmailStep():
             return _email_step(rule)
+        case Activity():
+            return _activity(rule)
 
 
 def _group(rule: Group, custom_fields: CustomFields) -> Predicate:
@@ -185,6 +197,69 @@ def _email_step(rule: EmailStep) -> Predicate:
     return judge
 
 
+def kind_of(rule: Activity) -> ActivityKind:
+    """Say what a rule counts."""
+    return ActivityKind(rule.metric, rule.email_id, rule.form_id, rule.tent_id)
+
+
+def need_of(rule: Activity) -> ActivityNeed:
+    """Say how much must be read for a rule: one more than it compares with settles it."""
+    return ActivityNeed(_window(rule), (rule.count.value if rule.count else 1) + 1)
+
+
+def _window(rule: Activity) -> timedelta | None:
+    within = rule.within
+    return None if within is None else duration(within.amount, within.unit)
+
+
+def _activity(rule: Activity) -> Predicate:
+    kind, window, enough, asked = kind_of(rule), _window(rule), need_of(rule).at_most, _told(rule)
+    passes = _count_test(rule)
+
+    def outcome_of(found: Counted) -> bool | None:
+        """Judge a count; where there may be more, only if more would change nothing."""
+        least = min(found.number, enough)
+        outcome = passes(least)
+        more = range(least + 1, enough + 1) if found.is_floor else ()
+        return outcome if all(passes(number) is outcome for number in more) else None
+
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        past = _read_of(snapshot, kind)
+        found = counted(past, window, now)
+        outcome, until = outcome_of(found), None
+        if window is not None:
+            until = next(
+                (at for at, then in changes(past, window, now) if outcome_of(then) is not outcome),
+                None,
+            )
+        saw = found.number if found.number < enough else f"{found.number} or more"
+        return Verdict(outcome, (Seen(asked, saw, outcome),), until)
+
+    return judge
+
+
+def _read_of(snapshot: ContactSnapshot, kind: ActivityKind) -> PastActivity:
+    past = None if snapshot.activity is None else snapshot.activity.get(kind)
+    if past is None:
+        raise UnreadActivity(f"{kind.metric} of contact {snapshot.contact_id}")
+    return past
+
+
+def _count_test(rule: Activity) -> Callable[[int], bool]:
+    wanted = rule.operator == "has_activity"
+    if rule.count is None:
+        return lambda number: (number > 0) is wanted
+    name, value = rule.count.operator, rule.count.value
+    test, positive = _COMPARE[_OPPOSITE.get(name, name)], name not in _OPPOSITE
+    return lambda number: (test(number, value) is positive) is wanted
+
+
+def _told(rule: Activity) -> str:
+    count = f" {rule.count.operator} {rule.count.value}" if rule.count else ""
+    within = f" within {rule.within.amount} {rule.within.unit}" if rule.within else ""
+    return f"{rule.metric} {rule.operator}{count}{within}"
+
+
 def _asked(what: str, name: str, operand: Operand) -> str:
     shown = operand.relative.model_dump() if isinstance(operand, RelativeDate) else operand
     return f"{what} {name}" if shown is None else f"{what} {name} {_shown(repr(shown))}"
@@ -209,6 +284,18 @@ def compare(
         outcome = compare(kind, _OPPOSITE[name], value, operand, now)
         return None if outcome is None else not outcome
     return _compare_filled(kind, name, value, operand, now)
+
+
+def fits(kind: FieldType, operand: Operand) -> bool:
+    """Say whether a field of this type can be compared with the operand at all."""
+    match kind:
+        case FieldType.NUMBER:
+            return _number(operand) is not None
+        case FieldType.DATE:
+            is_date = isinstance(operand, str) and read_instant(operand) is not None
+            return is_date or isinstance(operand, RelativeDate)
+        case _:
+            return not isinstance(operand, RelativeDate)
 
 
 def _compare_filled(

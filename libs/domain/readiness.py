@@ -7,10 +7,20 @@ as a whole is found here. Dialects phrase what is found in the words of their do
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from libs.domain.contact import FieldType
 from libs.domain.flow import Definition
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.rules import AnyRule, CustomFieldCondition, EmailStep, ListMembership, nodes_of
+from libs.domain.predicates import fits
+from libs.domain.rules import (
+    NO_OPERAND,
+    OPERATORS,
+    AnyRule,
+    CustomFieldCondition,
+    EmailStep,
+    ListMembership,
+    nodes_of,
+)
 from libs.domain.step import Step
 
 Graph = Mapping[str, list[str]]
@@ -37,7 +47,7 @@ def readiness(flow: Definition, inventory: Inventory) -> Readiness:
         *_steps(flow, inventory),
         *_cycles(flow),
     ]
-    return Readiness(tuple(dict.fromkeys(missing)), tuple(_warnings(flow)))
+    return Readiness(tuple(dict.fromkeys(missing)), tuple(_warnings(flow, inventory)))
 
 
 def _triggers(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
@@ -73,7 +83,7 @@ def _dangling(step: Step, ids: Iterable[str]) -> Iterator[Issue]:
 
 
 def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[Issue]:
-    """Name a rule that asks about what does not exist."""
+    """Name a rule that asks about what does not exist, or in a way that nobody can judge."""
     unknown = Issue.at("condition", code="unknown")
     for node, _ in nodes_of(rule) if rule else ():
         match node:
@@ -81,10 +91,20 @@ def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) ->
                 yield unknown
             case ListMembership() if node.list_id not in inventory.lists:
                 yield unknown
-            case CustomFieldCondition() if node.field_definition_id not in inventory.custom_fields:
-                yield unknown
+            case CustomFieldCondition():
+                field = inventory.custom_fields.get(node.field_definition_id)
+                if field is None:
+                    yield unknown
+                elif not _is_judgeable(node, field.type):
+                    yield Issue.at("condition", code="not_judgeable")
             case _:
                 continue
+
+
+def _is_judgeable(node: CustomFieldCondition, kind: FieldType) -> bool:
+    if node.operator not in OPERATORS[kind]:
+        return False
+    return node.operator in NO_OPERAND or fits(kind, node.value)
 
 
 def _graph(steps: Iterable[Step]) -> Graph:
@@ -110,7 +130,7 @@ def _reached_from(start: Iterable[str], graph: Graph) -> set[str]:
     return reached
 
 
-def _warnings(flow: Definition) -> Iterator[Issue]:
+def _warnings(flow: Definition, inventory: Inventory) -> Iterator[Issue]:
     if not flow.triggers:
         yield Issue.at("triggers", code="no_trigger")
     reachable = _reached_from([flow.steps[0].step_id] if flow.steps else [], _graph(flow.steps))
@@ -119,3 +139,4 @@ def _warnings(flow: Definition) -> Iterator[Issue]:
             yield Issue.at("steps", index, code="unreachable")
         if len(step.edge_names()) > 1 and not any(step.edges.values()):
             yield Issue.at("steps", index, "edges", code="leads_nowhere")
+        yield from (issue.under("steps", index) for issue in step.warnings(inventory))

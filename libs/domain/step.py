@@ -29,6 +29,8 @@ class Step(BaseModel):
 
     takes_time: ClassVar[bool] = False
     """Whether a membership rests here for a time: a way round through it is no endless loop."""
+    awaits_answer: ClassVar[bool] = False
+    """Whether a membership stands here until another service says what became of its wish."""
     sends_email: ClassVar[bool] = False
     """Whether rules of this flow may ask what became of the mail this step sends."""
 
@@ -68,8 +70,16 @@ class Step(BaseModel):
         """Name the mails it may send."""
         return ()
 
+    def templates(self) -> Iterable[str]:
+        """Name the templates of the pages it may make."""
+        return ()
+
     def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
         """Name what is missing before an active flow may hold this step, with places in it."""
+        yield from ()
+
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)
+        """Name what may stay as it is, and yet deserves a look, with places in this step."""
         yield from ()
 
     def on_enter(self, context: StepContext) -> StepResult:

@@ -34,6 +34,14 @@ class SendEmailStep(LinearStep):
             yield Issue.at("email_id", code="unknown" if self.email_id else "missing")
         elif status != "approved":
             yield Issue.at("email_id", code="not_approved")
+        tags = inventory.email_tags.get(self.email_id, ()) if self.email_id else ()
+        if not all(map(inventory.knows_field, tags)):
+            yield Issue.at("email_id", code="unknown_tags")
+
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:
+        """A mail whose text its author emptied shows nothing where HTML is not shown."""
+        if self.email_id in inventory.emails_without_text:
+            yield Issue.at("email_id", code="no_text")
 
     def on_enter(self, context: StepContext) -> StepResult:  # noqa: ARG002  (nothing to look at yet)
         """Plan the delivery; consent is judged at the moment of sending."""

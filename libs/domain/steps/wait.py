@@ -37,14 +37,15 @@ _IF_GIVEN = Field(exclude_if=_is_absent)
 """Written only where it was given: waits for a time are written as they always were."""
 
 
-def check_mode(*modes: object) -> None:
+def check_mode(**modes: object) -> None:
     """See that a wait is told in one way at most.
 
     Raises:
-        ValueError: If it is told in several.
+        ValueError: If it is told in several, naming a field that is too many.
     """
-    if sum(mode is not None for mode in modes) > 1:
-        raise ValueError("a wait has a duration, a date or a condition, not several of them")
+    given = [name for name, mode in modes.items() if mode is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[-1]}: a wait has a duration, a date or a condition, one of them")
 
 
 def _name_of(field: str) -> str:
@@ -82,7 +83,11 @@ class WaitStep(LinearStep):
 
     @model_validator(mode="after")
     def _one_mode(self) -> Self:
-        check_mode(self.duration_amount, self.until_date_field, self.condition)
+        check_mode(
+            duration_amount=self.duration_amount,
+            until_date_field=self.until_date_field,
+            condition=self.condition,
+        )
         return self
 
     @property
@@ -122,6 +127,11 @@ class WaitStep(LinearStep):
             yield Issue.at("duration_amount")
         elif (self.timeout_amount is None) is not (self.timeout_unit is None):
             yield Issue.at("timeout_amount")
+
+    def warnings(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (as in Step)
+        """A condition that never holds keeps contacts for ever, unless the wait has an end."""
+        if self.condition is not None and self.timeout_amount is None:
+            yield Issue.at("timeout_amount", code="no_timeout")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Stand until the time has passed, or the condition holds."""

@@ -12,7 +12,7 @@ from libs.domain.contact_changes import ContactChange, same_value
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
 from libs.domain.predicates import compare
-from libs.domain.rules import NO_OPERAND, FieldOperator, Operand, RelativeDate
+from libs.domain.rules import NO_OPERAND, OPERATORS, FieldOperator, Operand, RelativeDate
 from libs.domain.trigger import EventTest, IndexKey, Trigger, TriggerEvent, comparable
 
 _BOOLEANS = {"is_true": True, "is_false": False}
@@ -97,6 +97,9 @@ class ContactUpdatedTrigger(Trigger):
             yield Issue.at("field", code="unknown" if self.field else "missing")
         if self.operator not in {"changed", *NO_OPERAND} and self.value is None:
             yield Issue.at("value")
+        kind = inventory.custom_type(self.field) if self._where == "custom_fields" else None
+        if kind and self.operator not in {"changed", *OPERATORS[kind]}:
+            yield Issue.at("operator", code="not_judgeable")
 
     @property
     def _where(self) -> str:

@@ -4,16 +4,25 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
 from services.api.store import emails as store
 from services.api.use_cases import emails
-from services.api.use_cases.emails import EmailDraft
+from services.api.use_cases.emails import MAX_TEXT_CHARACTERS, EmailDraft
 
 router = APIRouter(prefix="/v1/emails", tags=["emails"])
 Json = dict[str, Any]
+
+
+class PlainText(BaseModel):
+    """The text part of a mail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plain_text: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 
 
 @router.post("", status_code=201)
@@ -57,6 +66,29 @@ async def read_content(app_context: ContextParam, workspace: Workspace, email_id
     """Give the HTML of a mail."""
     found = await emails.read(app_context, workspace, email_id)
     return {"email_id": str(email_id), "version": found.version, "html": found.content.get("html")}
+
+
+@router.get("/{email_id}/plain-text")
+async def read_plain_text(app_context: ContextParam, workspace: Workspace, email_id: UUID) -> Json:
+    """Give the text part: what its author wrote, else what is read from the HTML."""
+    return serializers.plain_text(await emails.read(app_context, workspace, email_id))
+
+
+@router.put("/{email_id}/plain-text")
+async def put_plain_text(
+    app_context: ContextParam, workspace: Workspace, email_id: UUID, body: PlainText
+) -> Json:
+    """Override the text part of a draft; an empty one leaves it empty."""
+    changed = await emails.set_text(app_context, workspace, email_id, body.plain_text)
+    return serializers.plain_text(changed)
+
+
+@router.delete("/{email_id}/plain-text")
+async def delete_plain_text(
+    app_context: ContextParam, workspace: Workspace, email_id: UUID
+) -> Json:
+    """Let the text part of a draft be read from the HTML again."""
+    return serializers.plain_text(await emails.set_text(app_context, workspace, email_id, None))
 
 
 @router.post("/{email_id}/approve")

@@ -1,6 +1,6 @@
 """`/v1/email-flows/{flow_id}/steps`: editing steps one by one, or all at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Body, Request
@@ -16,6 +16,7 @@ from services.api.use_cases import flows
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.bodies import read_body
 from services.api.use_cases.dialects import FlowKey
+from services.api.use_cases.problems import Problem
 
 router = APIRouter(prefix="/v1/email-flows/{flow_id}/steps", tags=["flows"])
 Json = dict[str, Any]
@@ -41,9 +42,10 @@ class InsertStep(_Body):
 
     @model_validator(mode="after")
     def _one_selector(self) -> Self:
-        given = [self.position, self.before_step_id, self.after_step_id]
-        if sum(one is not None for one in given) > 1:
-            raise ValueError("give one of position, before_step_id and after_step_id")
+        selectors = ("position", "before_step_id", "after_step_id")
+        given = [name for name in selectors if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{given[-1]}: give one of {', '.join(selectors)}")
         return self
 
     @property
@@ -88,6 +90,7 @@ async def insert(
     return await _edited(
         app_context,
         key,
+        body.step.step_id,
         lambda steps: step_editing.inserted(steps, sent["step"], body.placement),
     )
 
@@ -96,7 +99,7 @@ async def insert(
 async def patch(app_context: ContextParam, key: NativeFlow, step_id: str, body: PatchStep) -> Json:
     """Merge some fields into a step."""
     return await _edited(
-        app_context, key, lambda steps: step_editing.merged(steps, step_id, body.step)
+        app_context, key, step_id, lambda steps: step_editing.merged(steps, step_id, body.step)
     )
 
 
@@ -117,18 +120,31 @@ async def delete(
     if repair is None and replace_with_step_id is not None:
         repair = {"replace_with_step_id": replace_with_step_id or None}
     return await _edited(
-        app_context, key, lambda steps: step_editing.without(steps, step_id, repair)
+        app_context, key, step_id, lambda steps: step_editing.without(steps, step_id, repair)
     )
 
 
 async def _edited(
-    app_context: AppContext, key: FlowKey, edited: Callable[[StepDocuments], StepDocuments]
+    app_context: AppContext,
+    key: FlowKey,
+    step_id: str,
+    edited: Callable[[StepDocuments], StepDocuments],
 ) -> Json:
-    """Change the list of steps."""
-    flow = await flows.edit(
-        app_context,
-        key,
-        lambda document: {**document, "steps": edited(document.get("steps", []))},
-        structure=True,
-    )
+    """Change the list of steps; what is wrong with the one that is meant is told of `step`."""
+    steps: StepDocuments = []
+
+    def change(document: Mapping[str, Any]) -> Json:
+        steps[:] = edited(document.get("steps", []))
+        return {**document, "steps": [*steps]}
+
+    try:
+        flow = await flows.edit(app_context, key, change, structure=True)
+    except Problem as problem:
+        raise problem.moved(_path_of(step_id, steps), "step") from None
     return await with_counts(app_context, flow)
+
+
+def _path_of(step_id: str, steps: StepDocuments) -> str:
+    """Give the path of a step in the whole document."""
+    places = (at for at, step in enumerate(steps) if step.get("step_id") == step_id)
+    return f"steps.{next(places, 'none')}"

@@ -33,6 +33,8 @@ _NAMES = {
 """What this API calls fields that the engine calls otherwise."""
 _BY_CODE = {
     ("email_id", "not_approved"): "email_approval",
+    ("email_id", "unknown_tags"): "email_tokens",
+    ("email_id", "no_text"): "email_plain_text",
     ("duration_amount", "missing"): "wait",
 }
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from libs.domain import rules
-from libs.domain.contact import EmailMetric
-from libs.domain.rules import AnyRule, FieldOperator
+from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType
+from libs.domain.predicates import fits
+from libs.domain.rules import AnyRule, FieldOperator, Operand
 
 MAX_DEPTH = 5
 MAX_NODES = 100
@@ -46,10 +47,27 @@ def long_name(operator: object) -> object:
 _LongName = BeforeValidator(long_name)
 
 
+def check_operand(kind: FieldType, operand: Operand) -> None:
+    """See that a value is of the type of the field it is compared with.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if operand is not None and not fits(kind, operand):
+        raise ValueError(f"value: this is no value to compare a {kind} field with")
+
+
 class ContactField(rules.ContactField):
     """Looks at a standard field, by its camelCase key."""
 
     operator: Annotated[FieldOperator, _LongName]
+
+
+def _check_contact_field(condition: ContactField) -> ContactField:
+    rules.check_contact_field(condition)
+    if condition.operator not in rules.NO_OPERAND:
+        check_operand(STANDARD_FIELDS[condition.field], condition.value)
+    return condition
 
 
 class CustomFieldCondition(rules.CustomFieldCondition):
@@ -82,7 +100,7 @@ class Group(rules.Group):
 
 Rule = Annotated[
     Annotated[Group, Tag("group")]
-    | Annotated[ContactField, AfterValidator(rules.check_contact_field), Tag("contact_field")]
+    | Annotated[ContactField, AfterValidator(_check_contact_field), Tag("contact_field")]
     | Annotated[CustomFieldCondition, AfterValidator(rules.check_custom_field), Tag("custom_field")]
     | Annotated[ListMembership, Tag("list_membership")]
     | Annotated[EmailStep, Tag("email_step")],

@@ -12,7 +12,8 @@ from services.api.store.emails import StoredEmail
 from services.api.store.flows import StoredFlow
 from services.api.store.form_submissions import StoredSubmission
 from services.api.store.memberships import StoredMembership
-from services.api.use_cases import webhook_tokens
+from services.api.store.page_templates import StoredTemplate
+from services.api.use_cases import emails, webhook_tokens
 
 _CONTACT_KEYS = {
     "email": "email",
@@ -143,6 +144,35 @@ def email(stored: StoredEmail) -> dict[str, Any]:
         "approved_at": instant(stored.approved_at),
         "created_at": instant(stored.created_at),
         "updated_at": instant(stored.updated_at),
+    }
+
+
+def template(stored: StoredTemplate) -> dict[str, Any]:
+    """Write a template of web pages."""
+    return template_head(stored) | {"html": stored.html}
+
+
+def template_head(stored: StoredTemplate) -> dict[str, Any]:
+    """Write a template of web pages without its HTML."""
+    return {
+        "template_id": stored.template_id,
+        "name": stored.name,
+        "status": stored.status,
+        "version": stored.version,
+        "approved_at": instant(stored.approved_at),
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
+    }
+
+
+def plain_text(stored: StoredEmail) -> dict[str, Any]:
+    """Write the text part of a mail."""
+    return {
+        "email_id": str(stored.email_id),
+        "version": stored.version,
+        "plain_text": emails.text_of(stored),
+        "overridden": stored.content.get("text") is not None,
+        "stale_after_html_iteration": stored.text_is_stale,
     }
 
 

@@ -7,10 +7,23 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
 from libs.domain.calendar import DurationUnit, check_wait, known_zone
 from libs.domain.step import StepId
+from libs.domain.steps.create_tent import (
+    MAX_ALIAS_TEMPLATE,
+    MAX_NAME_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
+    check_alias,
+)
 from libs.domain.steps.send_webhook import RESERVED_KEYS
 from libs.domain.steps.update_contact import MAX_OPERATIONS, MAX_VALUE_CHARACTERS
 from libs.domain.steps.wait import check_mode
@@ -59,7 +72,14 @@ class SendEmail(_Linear):
 
     type: Literal["send_email"]
     email_id: UUID | None = None
-    operational: bool = False
+    operational: StrictBool = False
+
+
+_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
+    "condition": ("timeout_amount", "timeout_unit", "timeout_step_id"),
+    "until_date_field": ("trigger_time", "timezone"),
+}
+"""What one mode of a wait has and the others have not."""
 
 
 class Wait(_Linear):
@@ -86,17 +106,16 @@ class Wait(_Linear):
     def _makes_sense(self) -> Self:
         check_wait("duration_amount", self.duration_amount, self.duration_unit)
         check_wait("timeout_amount", self.timeout_amount, self.timeout_unit)
-        check_mode(self.duration_amount, self.until_date_field, self.condition)
-        if self.condition is None and {"timeout_amount", "timeout_step_id"} & self.given:
-            raise ValueError("timeout_amount: only with a condition")
-        if self.until_date_field is None and {"trigger_time", "timezone"} & self.given:
-            raise ValueError("trigger_time: only with until_date_field")
+        for mode, names in _ONLY_WITH.items():
+            for name in names:
+                if getattr(self, mode) is None and getattr(self, name) is not None:
+                    raise ValueError(f"{name}: only with {mode}")
+        check_mode(
+            duration_amount=self.duration_amount or self.duration_unit,
+            until_date_field=self.until_date_field,
+            condition=self.condition,
+        )
         return self
-
-    @property
-    def given(self) -> set[str]:
-        """Name the fields that say something."""
-        return {name for name in self.model_fields_set if getattr(self, name) is not None}
 
     def compiled(self) -> Json:
         """Write it in the engine's language."""
@@ -115,7 +134,7 @@ class SendWebhook(_Linear):
     method: Literal["post", "put", "get"] = "post"
     auth_type: Literal["none", "jwt"] = "none"
     token: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
-    token_set: bool | None = None
+    token_set: StrictBool | None = None
     secret_arn: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     custom_fields: dict[str, FieldValue] = {}
     on_failure: Literal["continue", "drop"] = "continue"
@@ -227,6 +246,32 @@ class RemoveFromList(_ChangeList):
     type: Literal["remove_from_list"]
 
 
+class CreateTent(_Linear):
+    """Make a web page for the contact."""
+
+    engine_names: ClassVar[Mapping[str, str]] = {"custom_page_alias": "alias", "tent_name": "name"}
+
+    type: Literal["create_tent"]
+    source: Literal["scratch", "template"] = "scratch"
+    template_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)] | None = None
+    auto_publish: bool = False
+    custom_page_alias: Annotated[str, Field(min_length=1, max_length=MAX_ALIAS_TEMPLATE)] | None = (
+        None
+    )
+    tent_name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.template_id is not None and self.source != "template":
+            raise ValueError("template_id: only with source template")
+        try:
+            check_alias(self.custom_page_alias, publish=self.auto_publish)
+        except ValueError as error:
+            raise ValueError(f"custom_page_alias: {error}") from None
+        return self
+
+
 class DropFromFlow(WireStep):
     """End the run at once. It has no edge."""
 
@@ -241,6 +286,7 @@ AnyWireStep = Annotated[
     | RemoveFromList
     | ConditionCheck
     | SendWebhook
+    | CreateTent
     | DropFromFlow,
     Field(discriminator="type"),
 ]

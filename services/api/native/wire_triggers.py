@@ -3,10 +3,18 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
-from libs.domain.rules import FieldOperator, Operand
-from services.api.native.rules import long_name
+from libs.domain.contact import STANDARD_FIELDS
+from libs.domain.rules import NO_OPERAND, OPERATORS, FieldOperator, Operand
+from services.api.native.rules import check_operand, long_name
 from services.api.native.wire_steps import FieldName, HalfHour, Zone
 
 Json = dict[str, Any]
@@ -51,6 +59,18 @@ class ContactUpdated(WireTrigger):
     operator: Annotated[Literal[FieldOperator, "changed"] | None, BeforeValidator(long_name)] = None
     value: Operand = None
 
+    @model_validator(mode="after")
+    def _operator_fits(self) -> Self:
+        kind = STANDARD_FIELDS.get(self.field or "")
+        if self.operator in {None, "changed"}:
+            if self.value is not None:
+                raise ValueError("value: only with an operator that compares")
+        elif kind and self.operator not in OPERATORS[kind]:
+            raise ValueError(f"operator: {self.operator} does not apply to a {kind} field")
+        elif kind and self.operator not in NO_OPERAND:
+            check_operand(kind, self.value)
+        return self
+
     def compiled(self) -> Json:
         """Write it in the engine's language: without an operator, any change will do."""
         trigger = super().compiled()
@@ -76,7 +96,7 @@ class DateBased(WireTrigger):
     mode: Literal["on_date", "before_date", "after_date"] | None = None
     days_before: Days | None = None
     days_after: Days | None = None
-    include_anniversaries: bool = False
+    include_anniversaries: StrictBool = False
     trigger_time: HalfHour = "09:00"
     timezone: Zone = "UTC"
 

@@ -23,6 +23,7 @@ class StoredEmail:
     version: int
     status: EmailStatus
     content: dict[str, Any]
+    text_is_stale: bool
     approved_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -33,7 +34,7 @@ async def add(
 ) -> StoredEmail:
     """Add a draft."""
     await queries.add(tx, email_id=email_id, workspace_id=workspace_id, content=content, now=now)
-    return StoredEmail(email_id, workspace_id, 1, "draft", content, None, now, now)
+    return StoredEmail(email_id, workspace_id, 1, "draft", content, False, None, now, now)  # noqa: FBT003  (a row, column by column)
 
 
 async def read(pool: Pool, workspace_id: UUID, email_id: UUID) -> StoredEmail | None:
@@ -49,15 +50,39 @@ async def lock(tx: Transaction, workspace_id: UUID, email_id: UUID) -> StoredEma
 
 
 async def change(
-    tx: Transaction, email: StoredEmail, content: dict[str, Any], status: EmailStatus, now: datetime
+    tx: Transaction,
+    email: StoredEmail,
+    content: dict[str, Any],
+    now: datetime,
+    *,
+    text_is_stale: bool,
 ) -> StoredEmail:
-    """Make the next version of a mail."""
+    """Make the next version of a draft."""
     row = await queries.change(
         tx,
         workspace_id=email.workspace_id,
         email_id=email.email_id,
         content=content,
+        text_is_stale=text_is_stale,
+        now=now,
+    )
+    return _email(row)
+
+
+async def change_status(
+    tx: Transaction,
+    email: StoredEmail,
+    status: EmailStatus,
+    now: datetime,
+    contact_tags: Iterable[str] = (),
+) -> StoredEmail:
+    """Approve a mail, which names these fields of contacts, or make it a draft again."""
+    row = await queries.change_status(
+        tx,
+        workspace_id=email.workspace_id,
+        email_id=email.email_id,
         status=status,
+        contact_tags=sorted(contact_tags),
         approved_at=now if status == "approved" else None,
         now=now,
     )
@@ -75,15 +100,27 @@ async def page(pool: Pool, **query: Any) -> tuple[list[StoredEmail], int]:
     return [_email(row) for row in rows], total
 
 
-async def statuses(
+@dataclass(frozen=True, slots=True)
+class KnownEmail:
+    """What a flow must know of a mail it sends."""
+
+    status: EmailStatus
+    contact_tags: list[str]
+    without_text: bool
+
+
+async def known(
     tx: Transaction, workspace_id: UUID, email_ids: Iterable[UUID]
-) -> dict[UUID, EmailStatus]:
-    """Say of these mails whether they are approved; unknown ones are left out.
+) -> dict[UUID, KnownEmail]:
+    """Say of these mails whether they may be sent, and what they name; unknown ones are left out.
 
     They stay so until the end of the transaction: a flow that needs them is being activated.
     """
-    rows = queries.statuses(tx, workspace_id=workspace_id, email_ids=list(email_ids))
-    return {row["email_id"]: row["status"] async for row in rows}
+    rows = queries.known(tx, workspace_id=workspace_id, email_ids=list(email_ids))
+    return {
+        row["email_id"]: KnownEmail(row["status"], row["contact_tags"], row["without_text"])
+        async for row in rows
+    }
 
 
 def _email(row: Any) -> StoredEmail:

@@ -11,12 +11,22 @@ SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id;
 -- One mail, for a change of it.
 SELECT * FROM email WHERE workspace_id = :workspace_id AND email_id = :email_id FOR UPDATE;
 
--- name: change(workspace_id, email_id, content, status, approved_at, now)^
--- A new version of a mail.
+-- name: change(workspace_id, email_id, content, text_is_stale, now)^
+-- A new version of a draft.
 UPDATE email
    SET version = version + 1,
        content = :content::jsonb,
+       text_is_stale = :text_is_stale,
+       updated_at = :now
+ WHERE workspace_id = :workspace_id AND email_id = :email_id
+RETURNING *;
+
+-- name: change_status(workspace_id, email_id, status, contact_tags, approved_at, now)^
+-- A new version of a mail that is approved now, or no longer.
+UPDATE email
+   SET version = version + 1,
        status = :status,
+       contact_tags = :contact_tags::text[],
        approved_at = :approved_at::timestamptz,
        updated_at = :now
  WHERE workspace_id = :workspace_id AND email_id = :email_id
@@ -40,9 +50,10 @@ SELECT page.*, total
   LEFT JOIN page ON true
  ORDER BY created_at DESC, email_id;
 
--- name: statuses(workspace_id, email_ids)
--- Whether these mails are approved; nobody may change that while we look.
-SELECT email_id, status FROM email
+-- name: known(workspace_id, email_ids)
+-- What a flow that sends these mails must know of them; nobody may change that while we look.
+SELECT email_id, status, contact_tags, coalesce(content ->> 'text' = '', false) AS without_text
+  FROM email
  WHERE workspace_id = :workspace_id AND email_id = ANY (:email_ids::uuid[])
  ORDER BY email_id
    FOR SHARE;

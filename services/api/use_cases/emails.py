@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import EmailContent, EmailDefined
+from libs.domain.mail_text import readable_text
+from libs.domain.merge_tags import tags_in
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
@@ -18,6 +20,8 @@ from services.api.use_cases.problems import Problem, email_not_found
 Address = Annotated[
     str, Field(max_length=320, pattern=r"^[^@\s<>,;:\"\x00-\x1f]+@[^@\s<>,;:\"\x00-\x1f]+$")
 ]
+MAX_TEXT_CHARACTERS = 1_000_000
+_WITH_TAGS = ("subject", "preview_text", "from_name", "html", "text")
 _NEEDED = {
     "subject": "subject",
     "from_name": "from_name",
@@ -38,7 +42,7 @@ class EmailDraft(BaseModel):
     from_address: Address | None = None
     reply_to_email: Address | None = None
     html: Annotated[str, Field(max_length=2_000_000)] | None = None
-    text: Annotated[str, Field(max_length=1_000_000)] | None = None
+    text: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] | None = None
 
 
 async def create(app_context: AppContext, workspace_id: UUID, draft: EmailDraft) -> StoredEmail:
@@ -77,14 +81,60 @@ async def patch(
     """
     async with app_context.relay.unit() as unit:
         email = await lock(unit, workspace_id, email_id)
-        if email.status == "approved":
-            raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
-        content = {**email.content, **changes}
-        try:
-            EmailDraft.model_validate(content)
-        except ValidationError as error:
-            raise problem_of(error, content) from None
-        return await emails.change(unit.tx, email, content, "draft", app_context.clock.now())
+        return await _edit(app_context, unit, email, changes)
+
+
+async def set_text(
+    app_context: AppContext, workspace_id: UUID, email_id: UUID, text: str | None
+) -> StoredEmail:
+    """Give a draft a text of its author's, or none: then its text is read from its HTML again.
+
+    Raises:
+        Problem: If there is no such mail, it is approved, or it has no HTML yet.
+    """
+    async with app_context.relay.unit() as unit:
+        email = await lock(unit, workspace_id, email_id)
+        if not email.content.get("html"):
+            message = "The email has no content yet"
+            raise Problem("invalid", "email_not_ready", message, {"missing": ["content"]})
+        return await _edit(app_context, unit, email, {"text": text})
+
+
+async def _edit(
+    app_context: AppContext, unit: Unit, email: StoredEmail, changes: Mapping[str, Any]
+) -> StoredEmail:
+    if email.status == "approved":
+        raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
+    content = {**email.content, **changes}
+    try:
+        EmailDraft.model_validate(content)
+    except ValidationError as error:
+        raise problem_of(error, content) from None
+    stale = _text_is_stale(email, content, changes)
+    now = app_context.clock.now()
+    return await emails.change(unit.tx, email, content, now, text_is_stale=stale)
+
+
+def _text_is_stale(
+    email: StoredEmail, content: Mapping[str, Any], changes: Mapping[str, Any]
+) -> bool:
+    """Say whether the HTML has changed since the author wrote the text."""
+    if "text" in changes or content.get("text") is None:
+        return False
+    return email.text_is_stale or content.get("html") != email.content.get("html")
+
+
+def text_of(email: StoredEmail) -> str:
+    """Give the text of a mail: its author's, else the one that is read from its HTML."""
+    written: str | None = email.content.get("text")
+    return readable_text.text_of(email.content.get("html") or "") if written is None else written
+
+
+def _contact_tags(content: Mapping[str, Any]) -> set[str]:
+    """Name the fields of contacts whose merge tags a mail holds."""
+    templates = filter(None, map(content.get, _WITH_TAGS))
+    tags = (tag for template in templates for tag in tags_in(template))
+    return {key for scope, key in tags if scope == "contact"}
 
 
 async def approve(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> StoredEmail:
@@ -99,7 +149,8 @@ async def approve(app_context: AppContext, workspace_id: UUID, email_id: UUID) -
             return email
         _check_complete(email)
         now = app_context.clock.now()
-        approved = await emails.change(unit.tx, email, email.content, "approved", now)
+        tags = _contact_tags(email.content)
+        approved = await emails.change_status(unit.tx, email, "approved", now, tags)
         unit.enqueue(
             EmailDefined(id=uuid4(), time=now, workspace_id=workspace_id, email=_content(approved))
         )
@@ -117,7 +168,7 @@ async def unapprove(app_context: AppContext, workspace_id: UUID, email_id: UUID)
         if email.status == "draft":
             return email
         await _check_unused(unit, workspace_id, email_id)
-        return await emails.change(unit.tx, email, email.content, "draft", app_context.clock.now())
+        return await emails.change_status(unit.tx, email, "draft", app_context.clock.now())
 
 
 async def delete(app_context: AppContext, workspace_id: UUID, email_id: UUID) -> None:

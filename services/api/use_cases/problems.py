@@ -34,6 +34,20 @@ class Problem(Exception):  # noqa: N818  (the caller's, mostly)
         self.message = message
         self.details = details
 
+    def moved(self, path: str, to: str) -> "Problem":
+        """Tell of the fields below a path as the caller sees them, who sent only a part."""
+        issues = (self.details or {}).get("issues")
+        if not issues:
+            return self
+        named = [{**one, "path": _moved(one["path"], path, to)} for one in issues]
+        message = self.message.replace(issues[0]["path"], named[0]["path"], 1)
+        return Problem(self.kind, self.code, message, {"issues": named})
+
+
+def _moved(place: str, path: str, to: str) -> str:
+    below = place.removeprefix(path)
+    return f"{to}{below}" if below != place and below[:1] in {"", "."} else place
+
 
 def invalid(path: str, message: str) -> Problem:
     """Say that a field of the request is wrong."""
@@ -65,6 +79,11 @@ def membership_not_found() -> Problem:
 def email_not_found() -> Problem:
     """No such mail in this workspace."""
     return Problem("not_found", "email_not_found", "Email not found")
+
+
+def template_not_found() -> Problem:
+    """No such template of web pages in this workspace."""
+    return Problem("not_found", "template_not_found", "Template not found")
 
 
 def contact_not_found() -> Problem:

@@ -54,7 +54,7 @@ async def test_what_is_wrong_is_named(api: httpx.AsyncClient) -> None:
         ({"colour": "red"}, "colour"),
         ({"steps": [{**PAUSE, "colour": "red"}]}, "steps.0.colour"),
         ({"steps": [{**PAUSE, "next_step_id": "x"}]}, "steps.0.next_step_id"),
-        ({"steps": [{**PAUSE, "edges": {"true": "x"}}]}, "steps.0"),
+        ({"steps": [{**PAUSE, "edges": {"true": "x"}}]}, "steps.0.edges.true"),
         ({"steps": [{"step_id": "t", "type": "telepathy"}]}, "steps.0.type"),
         ({"guards": [{**NOT_IN_ROME, "at": []}]}, "guards.0.at"),
         ({"steps": [PAUSE, PAUSE]}, "body"),

@@ -54,7 +54,7 @@ async def test_what_cannot_be_is_refused_and_leaves_no_mail_behind(api: httpx.As
     path = await a_step(api)
     template = str(UUID(int=8))
     for body, expected in (
-        ({"source": "inline", "html": "x", "template_id": template}, "body"),
+        ({"source": "inline", "html": "x", "template_id": template}, "template_id"),
         ({"source": "inline", "subject": ""}, "subject"),
         ({"source": "inline", "colour": "red"}, "colour"),
         ({"source": "elsewhere"}, "source"),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from libs.domain.calendar import MAX_WAIT, duration, read_instant, to_text
-from libs.domain.contact import may_be_mailed
+from libs.domain.contact import CustomField, FieldType, may_be_mailed
 from libs.domain.enrollment import History, refusal
 from libs.domain.flow import Definition, Flow
 from libs.domain.inventory import Inventory
@@ -43,6 +43,17 @@ ON_A_LIST_THAT_IS_GONE: Json = {
     "list_id": str(UUID(int=77)),
     "operator": "is_member",
 }
+
+
+PLAN = UUID(int=78)
+WITH_PLAN = replace(
+    READY, custom_fields={PLAN: CustomField(api_name="plan", type=FieldType.NUMBER)}
+)
+
+
+def plan_is(operator: str, value: str) -> Json:
+    return {"kind": "condition", "source": "custom_field", "field_definition_id": str(PLAN),
+            "operator": operator, "value": value}  # fmt: skip
 
 
 def content(steps: list[Json] | None = None, **changes: Any) -> Definition:
@@ -125,6 +136,15 @@ def test_the_seeds_example_is_ready() -> None:
         (content([WELCOME_STEPS[2]]), READY, Issue.at("steps", 0, "condition", code="unknown")),
         (content(guards=[{"rule": ON_A_LIST_THAT_IS_GONE, "wants": True}]), READY,
          Issue.at("guards", 0, "rule", code="unknown")),
+        (content(guards=[{"rule": plan_is("starts_with", "g"), "wants": True}]), WITH_PLAN,
+         Issue.at("guards", 0, "rule", code="not_judgeable")),
+        (content(guards=[{"rule": plan_is("equals", "gold"), "wants": True}]), WITH_PLAN,
+         Issue.at("guards", 0, "rule", code="not_judgeable")),
+        (content(triggers=[{"type": "contact_updated", "field": "plan", "operator": "contains",
+                            "value": "g"}]), WITH_PLAN,
+         Issue.at("triggers", 0, "operator", code="not_judgeable")),
+        (content(), replace(READY, email_tags={WELCOME: ["firstName", "plan"]}),
+         Issue.at("steps", 0, "email_id", code="unknown_tags")),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named(flow: Definition, inventory: Inventory, missing: Issue) -> None:
@@ -143,6 +163,28 @@ def test_a_circle_with_a_wait_is_allowed_and_strays_are_pointed_out() -> None:
         Issue.at("triggers", code="no_trigger"),
         Issue.at("steps", 2, code="unreachable"),
     )
+
+
+def test_what_may_stay_as_it_is_is_pointed_out() -> None:
+    steps = [
+        WELCOME_STEPS[0] | {"edges": {"next": "w"}},
+        wait(condition=OPENED, edges={"next": "c"}),
+        {"step_id": "c", "type": "condition_check", "condition": OPENED},
+    ]
+    found = readiness(content(steps), replace(READY, emails_without_text=frozenset({WELCOME})))
+    assert found.ready
+    assert found.warnings == (
+        Issue.at("steps", 0, "email_id", code="no_text"),
+        Issue.at("steps", 1, "timeout_amount", code="no_timeout"),
+        Issue.at("steps", 2, "edges", code="leads_nowhere"),
+    )
+
+
+def test_what_a_mail_may_name_is_no_issue() -> None:
+    tags = {WELCOME: ["firstName", "plan"]}
+    assert readiness(content(), replace(WITH_PLAN, email_tags=tags)).ready
+    rule = plan_is("greater_than", "3")
+    assert readiness(content(guards=[{"rule": rule, "wants": True}]), WITH_PLAN).ready
 
 
 def test_the_index_finds_by_event_and_list() -> None:

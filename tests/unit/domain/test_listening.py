@@ -10,13 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from libs.domain.activity import ActivityKind, PastActivity, merged
 from libs.domain.calendar import duration, read_instant
 from libs.domain.contact import ContactSnapshot, CustomField, FieldType
 from libs.domain.contact_changes import ContactChange, fold
 from libs.domain.listening import KEYING, Engaged, hashed, keys_of, reads_of
 from libs.domain.membership import with_metric
-from libs.domain.predicates import compile_rule
-from libs.domain.rules import AnyRule, RelativeDate, RuleTree, nodes_of
+from libs.domain.needs import asked_by
+from libs.domain.predicates import compile_rule, kind_of
+from libs.domain.rules import Activity, AnyRule, RelativeDate, RuleTree, nodes_of
 from tests.support.builders import CONTACT, NOW, Json
 
 TREE: TypeAdapter[AnyRule] = TypeAdapter(RuleTree)
@@ -31,6 +33,8 @@ MOMENT = timedelta(microseconds=1)
 MIN, MAX = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 STEPS = ["hello", "again"]
 METRICS = ["opened", "clicked"]
+MAILS = [UUID(int=number) for number in (41, 42)]
+FORMS = ["f1", "f2"]
 
 MOMENTS = st.integers(-60, 60).map(lambda minutes: NOW + timedelta(minutes=minutes))
 DATES = st.one_of(
@@ -67,7 +71,27 @@ def custom(field_id: UUID, operator: str, value: Any) -> Json:
             "operator": operator, "value": value}  # fmt: skip
 
 
+def did(kind: Json, operator: str, count: Json | None, within: Json | None) -> Json:
+    rule = {"kind": "condition", "source": "activity", "operator": operator, **kind}
+    return rule | {name: said for name, said in (("count", count), ("within", within)) if said}
+
+
+COUNTED = st.one_of(
+    st.just({"metric": "Placed Order"}),
+    st.fixed_dictionaries({"metric": st.just("email.opened")},
+                          optional={"email_id": st.sampled_from(MAILS).map(str)}),
+    st.fixed_dictionaries({"metric": st.just("form.submitted")},
+                          optional={"form_id": st.sampled_from(FORMS),
+                                    "tent_id": st.sampled_from(MAILS).map(str)}),
+)  # fmt: skip
+ACTIVITY = st.builds(
+    did, COUNTED, st.sampled_from(["has_activity", "has_no_activity"]),
+    st.none() | st.fixed_dictionaries({"operator": ORDERED, "value": st.integers(0, 3)}),
+    st.none() | st.fixed_dictionaries({"amount": st.integers(1, 40),
+                                       "unit": st.sampled_from(["minutes", "hours"])}),
+)  # fmt: skip
 CONDITIONS = st.one_of(
+    ACTIVITY,
     st.builds(field, st.sampled_from(["lastActivityAt", "createdAt", "updatedAt"]), ORDERED,
               st.one_of(RELATIVE, DATES.filter(bool))),
     st.builds(custom, st.just(RENEWS), ORDERED, st.one_of(RELATIVE, DATES.filter(bool))),
@@ -116,8 +140,14 @@ CHANGES = st.one_of(
     st.builds(lambda at, one: ContactChange(at, left=one), MOMENTS, st.sampled_from(LISTS)),
 )  # fmt: skip
 ENGAGED = st.builds(Engaged, st.sampled_from(STEPS), st.sampled_from(METRICS))
-EVENTS = st.tuples(CHANGES, st.none() | ENGAGED)
-Event = tuple[ContactChange, Engaged | None]
+DONE = st.one_of(
+    st.just(ActivityKind("Placed Order")),
+    st.builds(ActivityKind, st.just("email.opened"), st.sampled_from(MAILS)),
+    st.builds(ActivityKind, st.just("form.submitted"), st.none(), st.sampled_from(FORMS),
+              st.none() | st.sampled_from(MAILS)),
+)  # fmt: skip
+EVENTS = st.tuples(CHANGES, st.none() | ENGAGED, st.none() | DONE)
+Event = tuple[ContactChange, Engaged | None, ActivityKind | None]
 
 BEGIN = ContactChange(NOW - timedelta(hours=2), creates=True, introduces=True)
 LAST_HOUR = {"relative": {"amount": 1, "unit": "hours", "direction": "ago"}}
@@ -127,26 +157,37 @@ OTHER = ContactChange(NOW, fields={"city": "a"})
 
 def after(known: ContactSnapshot, event: Event) -> ContactSnapshot:
     """Take an event in as the executor does."""
-    change, engaged = event
+    change, engaged, done = event
     contact = fold(CONTACT, known, change)
     assert contact is not None
     engagement = known.engagement
     if engaged is not None:
         engagement = with_metric(engagement, engaged.step_id, engaged.metric, change.at)
-    return replace(contact, engagement=engagement)
+    activity = {
+        kind: past.and_one(change.at) if done and kind.counts(done) else past
+        for kind, past in (known.activity or {}).items()
+    }
+    return replace(contact, engagement=engagement, activity=activity)
+
+
+def begun(rule: AnyRule, floor: int | None = None) -> ContactSnapshot:
+    """Give the contact as it began: of its activity all was read, or what came after a moment."""
+    unread = None if floor is None else NOW + timedelta(minutes=floor)
+    past = {kind: PastActivity(unread_before=unread) for kind in merged(asked_by([rule]))}
+    return after(ContactSnapshot(CONTACT, activity=past), (BEGIN, None, None))
 
 
 @settings(max_examples=400)
 @given(TREES, st.lists(EVENTS, max_size=4), EVENTS, MOMENTS, st.integers(0, 10**10))
-@example(group("and", [field("lastActivityAt", "less_than", LAST_HOUR)]), [(ACTIVE, None)],
-         (OTHER, None), NOW, 3600 * 10**6 + 1)  # fmt: skip
+@example(group("and", [field("lastActivityAt", "less_than", LAST_HOUR)]), [(ACTIVE, None, None)],
+         (OTHER, None, None), NOW, 3600 * 10**6 + 1)  # fmt: skip
 def test_whatever_changes_an_outcome_is_heard_or_was_foreseen(
     tree: Json, before: list[Event], event: Event, at: datetime, micros: int
 ) -> None:
     """Some facts and a moment; something happens and time passes, both at once."""
     rule = TREE.validate_python(tree)
     judge = compile_rule(rule, CUSTOM)
-    known = after(ContactSnapshot(CONTACT), (BEGIN, None))
+    known = begun(rule)
     for earlier in before:
         known = after(known, earlier)
     later = at + timedelta(microseconds=micros)
@@ -163,6 +204,11 @@ def turning_points(rule: AnyRule, known: ContactSnapshot) -> set[datetime]:
     found = set()
     for node, _ in nodes_of(rule):
         operand = getattr(node, "value", None)
+        if isinstance(node, Activity) and node.within is not None and known.activity:
+            past = known.activity[kind_of(node)]
+            window = duration(node.within.amount, node.within.unit)
+            unread = (past.unread_before,) if past.unread_before else ()
+            found |= {one + window for one in (*past.times, *unread)}
         if isinstance(operand, RelativeDate):
             distance = duration(operand.relative.amount, operand.relative.unit)
             near = [one for one in dates if MIN < one < MAX]
@@ -171,13 +217,13 @@ def turning_points(rule: AnyRule, known: ContactSnapshot) -> set[datetime]:
 
 
 @settings(max_examples=300)
-@given(TREES, st.lists(EVENTS, max_size=4), MOMENTS)
+@given(TREES, st.lists(EVENTS, max_size=4), MOMENTS, st.none() | st.integers(-90, 0))
 def test_who_looks_again_when_told_to_never_misses_a_change(
-    tree: Json, before: list[Event], at: datetime
+    tree: Json, before: list[Event], at: datetime, floor: int | None
 ) -> None:
     """All moments at which anything may change, one after another; none is named twice."""
     rule = TREE.validate_python(tree)
-    known = after(ContactSnapshot(CONTACT), (BEGIN, None))
+    known = begun(rule, floor)
     for earlier in before:
         known = after(known, earlier)
     never_missed(rule, known, at)
@@ -212,16 +258,16 @@ def test_each_comparison_with_a_moving_date_says_when_it_changes(
 ) -> None:
     operand = {"relative": {"amount": 1, "unit": "hours", "direction": direction}}
     rule = TREE.validate_python(field("lastActivityAt", operator, operand))
-    known = after(after(ContactSnapshot(CONTACT), (BEGIN, None)), (ACTIVE, None))
+    known = after(begun(rule), (ACTIVE, None, None))
     for at in turning_points(rule, known):
         never_missed(rule, known, at)
 
 
 @given(EVENTS)
 def test_an_event_has_few_keys(event: Event) -> None:
-    change, _ = event
+    change, _, _ = event
     fields = len(change.fields) + len(change.custom_fields)
-    assert len(keys_of(*event)) <= fields + 3
+    assert len(keys_of(*event)) <= fields + 6
 
 
 def test_r16_keys_are_the_same_in_every_process_of_a_version() -> None:

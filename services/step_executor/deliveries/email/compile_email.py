@@ -1,6 +1,13 @@
 """Reading a mail once, so that it can be written to many."""
 
 from libs.contracts.flow_definitions import EmailContent
+from libs.domain.mail_text.marked_text import (
+    MARK,
+    MarkedText,
+    mark_tags,
+    with_line_end,
+)
+from libs.domain.mail_text.readable_text import ReadableText
 from libs.domain.merge_tags import MergeTag, compile_template
 from services.step_executor.deliveries.email import headers, html_part
 from services.step_executor.deliveries.email.addresses import mailbox
@@ -12,14 +19,7 @@ from services.step_executor.deliveries.email.fillers import (
     Tail,
     TextFooter,
 )
-from services.step_executor.deliveries.email.marked_text import (
-    MARK,
-    MarkedText,
-    mark_tags,
-    with_line_end,
-)
 from services.step_executor.deliveries.email.mime_parts import Filler, mime_part
-from services.step_executor.deliveries.email.readable_text import ReadableText
 from services.step_executor.deliveries.email.skeleton import EmailSkeleton
 from services.step_executor.store.rendered_mail import CannotCompose
 

@@ -4,6 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape, unescape
 
+from libs.domain.mail_text.html_tokens import (
+    Token,
+    href_of,
+    tokens,
+    tokens_in_comment,
+)
+from libs.domain.mail_text.marked_text import (
+    MARK,
+    MarkedText,
+    as_template,
+    mark_tags,
+    with_line_end,
+)
 from libs.domain.merge_tags import MergeTag
 from services.step_executor.deliveries.email.fillers import (
     Occasion,
@@ -12,20 +25,7 @@ from services.step_executor.deliveries.email.fillers import (
     TagInHtml,
     Tail,
 )
-from services.step_executor.deliveries.email.html_tokens import (
-    Token,
-    href_of,
-    tokens,
-    tokens_in_comment,
-)
 from services.step_executor.deliveries.email.links import is_web
-from services.step_executor.deliveries.email.marked_text import (
-    MARK,
-    MarkedText,
-    as_template,
-    mark_tags,
-    with_line_end,
-)
 from services.step_executor.deliveries.email.mime_parts import Filler
 from services.step_executor.store.rendered_mail import CannotCompose
 

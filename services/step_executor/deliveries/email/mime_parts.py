@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from services.step_executor.deliveries.email.marked_text import MARK, MarkedText
+from libs.domain.mail_text.marked_text import MARK, MarkedText
 from services.step_executor.store.rendered_mail import within_limit
 
 _BASE64_IF_ONE_IN = 6

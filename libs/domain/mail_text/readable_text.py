@@ -3,13 +3,23 @@
 import re
 from html import unescape
 
+from libs.domain.mail_text.html_tokens import Token, href_of, tokens
+from libs.domain.mail_text.marked_text import MarkedText, as_template, mark_tags
 from libs.domain.merge_tags import MergeTag
-from services.step_executor.deliveries.email.html_tokens import Token, href_of
-from services.step_executor.deliveries.email.marked_text import MarkedText
 
 _BLOCKS = frozenset("p div br tr li h1 h2 h3 h4 h5 h6 table ul ol blockquote hr".split())
 _SILENT = frozenset({"head", "title"})
 _BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def text_of(html: str) -> str:
+    """Give the text a mail of this HTML has, as its author could have written it, tags and all."""
+    marked = mark_tags(html)
+    reader = ReadableText(marked)
+    for token in tokens(marked.text):
+        reader.take(token)
+    read = reader.result()
+    return as_template(read.text, read.holes).fill([tag.written() for tag in read.holes])
 
 
 class ReadableText:
