@@ -27,6 +27,7 @@ from libs.domain.rules import AnyRule, CustomFieldCondition, nodes_of
 from libs.domain.step import Step
 from libs.domain.steps.change_lists import AddToListStep, RemoveFromListStep
 from libs.domain.steps.condition_check import ConditionCheckStep
+from libs.domain.steps.create_tent import CreateTentStep
 from libs.domain.steps.drop_from_flow import DropFromFlowStep
 from libs.domain.steps.send_email import SendEmailStep
 from libs.domain.steps.send_webhook import SendWebhookStep
@@ -70,6 +71,7 @@ AnyStep = Annotated[
     | Annotated[UpdateContactStep, Tag("update_contact")]
     | Annotated[AddToListStep, Tag("add_to_list")]
     | Annotated[RemoveFromListStep, Tag("remove_from_list")]
+    | Annotated[CreateTentStep, Tag("create_tent")]
     | Annotated[UnknownStep, Tag(_UNKNOWN)],
     Discriminator(lambda value: _tag(value, STEP_TYPES)),
 ]
@@ -143,6 +145,10 @@ class Definition(BaseModel):
     def emails_named(self) -> set[UUID]:
         """Name every mail that a step may send."""
         return {email_id for step in self.steps for email_id in step.emails()}
+
+    def templates_named(self) -> set[str]:
+        """Name every template of which a step may make a page."""
+        return {template_id for step in self.steps for template_id in step.templates()}
 
 
 class Flow(Definition):

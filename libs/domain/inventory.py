@@ -17,6 +17,8 @@ class Inventory:
         email_tags: Which fields of contacts the merge tags of approved mails name.
         emails_without_text: The mails whose text part was emptied.
         secrets: Whether this installation can look up what is kept under a secret's name.
+        templates: Those of pages.
+        page_generator: Whether this installation can make pages of prompts.
     """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
@@ -25,6 +27,8 @@ class Inventory:
     email_tags: Mapping[UUID, Iterable[str]] = field(default_factory=dict)
     emails_without_text: frozenset[UUID] = frozenset()
     secrets: bool = False
+    templates: Mapping[str, Literal["draft", "approved"]] = field(default_factory=dict)
+    page_generator: bool = False
 
     def holds_dates(self, name: str | None) -> bool:
         """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""

@@ -29,6 +29,8 @@ class Step(BaseModel):
 
     takes_time: ClassVar[bool] = False
     """Whether a membership rests here for a time: a way round through it is no endless loop."""
+    awaits_answer: ClassVar[bool] = False
+    """Whether a membership stands here until another service says what became of its wish."""
     sends_email: ClassVar[bool] = False
     """Whether rules of this flow may ask what became of the mail this step sends."""
 
@@ -66,6 +68,10 @@ class Step(BaseModel):
 
     def emails(self) -> Iterable[UUID]:
         """Name the mails it may send."""
+        return ()
+
+    def templates(self) -> Iterable[str]:
+        """Name the templates of the pages it may make."""
         return ()
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)

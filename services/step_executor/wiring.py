@@ -119,7 +119,7 @@ def _send(builder: ServiceBuilder, settings: Settings, parts: Parts) -> None:
     confirmations = Confirmations(builder.pool, lease)
     target, server = Target(), MailServer(settings)
     make = MakeDelivery(server, EmailContents(builder.pool), confirmations, target, settings)
-    mails = MailOutlet(claims, make, target, settings.deliveries_at_once)
+    mails = MailOutlet(claims, make, target, settings)
     resolver = Resolver(2 * settings.webhooks_at_once)
     caller = Caller(
         PinnedNetwork(resolver.resolve, Allowed.of(settings.webhook_allowed.split(","))),

@@ -46,6 +46,21 @@ CREATE TABLE email (
 );
 CREATE INDEX email_of_workspace ON email (workspace_id, created_at);
 
+-- What web pages are made of: HTML with merge tags.
+CREATE TABLE page_template (
+    template_id text PRIMARY KEY,
+    workspace_id uuid NOT NULL REFERENCES workspace,
+    version int NOT NULL CHECK (version >= 1),
+    status text NOT NULL CHECK (status IN ('draft', 'approved')),
+    name text NOT NULL,
+    html text NOT NULL,
+    approved_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CHECK ((status = 'approved') = (approved_at IS NOT NULL))
+);
+CREATE INDEX page_template_of_workspace ON page_template (workspace_id, created_at);
+
 CREATE TABLE custom_field (
     custom_field_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspace,
@@ -235,6 +250,45 @@ CREATE TABLE refusal (
 CREATE TABLE refusal_default PARTITION OF refusal DEFAULT;
 CREATE INDEX refusal_of_flow ON refusal (workspace_id, flow_id, refused_at DESC);
 CREATE INDEX refusal_of_contact ON refusal (workspace_id, contact_id, refused_at DESC);
+
+-- Web pages that steps have made: a queue of those to be made, and what came of each. `asked` is what
+-- one is to be made of, and goes once it is made. One that is generated is claimed by moving
+-- `next_attempt_at` on: whoever has not said by then what came of it is taken for dead.
+CREATE TABLE web_page (
+    page_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    membership_id uuid NOT NULL,
+    hop int NOT NULL,
+    generated boolean NOT NULL,
+    status text NOT NULL DEFAULT 'requested'
+        CHECK (status IN ('requested', 'published', 'made', 'failed')),
+    asked json,
+    attempt int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    name text,
+    alias text,
+    html text,
+    warnings text[] NOT NULL DEFAULT '{}',
+    reason text,
+    stored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (page_id, stored_at),
+    CHECK ((status = 'requested') = (asked IS NOT NULL)),
+    CHECK ((status IN ('published', 'made')) = (html IS NOT NULL))
+) PARTITION BY RANGE (stored_at);
+CREATE TABLE web_page_default PARTITION OF web_page DEFAULT;
+CREATE INDEX web_page_to_make ON web_page (generated, workspace_id, next_attempt_at)
+ WHERE status = 'requested';
+CREATE INDEX web_page_of_contact ON web_page (contact_id);
+-- Which page has an alias. It ends with its page; a table in partitions could not keep it unique.
+CREATE TABLE page_alias (
+    workspace_id uuid NOT NULL,
+    alias text NOT NULL,
+    page_id uuid NOT NULL,
+    stored_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace_id, alias)
+);
+CREATE INDEX page_alias_by_age ON page_alias (stored_at);
 
 -- Counts per flow. A batch adds one row per flow; a loop folds them. No row is updated by every
 -- enrollment. They count all there ever were, also those that are no longer kept.

@@ -102,7 +102,9 @@ async def page(pool: Pool, **query: Any) -> tuple[list[StoredFlow], int]:
     return [_flow(row) for row in rows], total
 
 
-async def active_naming(tx: Transaction, workspace_id: UUID, some_id: UUID) -> list[StoredFlow]:
+async def active_naming(
+    tx: Transaction, workspace_id: UUID, some_id: UUID | str
+) -> list[StoredFlow]:
     """Give the active flows in whose definition an id stands, wherever and as whatever."""
     rows = queries.active_naming(tx, workspace_id=workspace_id, some_id=str(some_id))
     return [_flow(row) async for row in rows]

@@ -9,7 +9,7 @@ from libs.chassis.telemetry.logs import logger
 from libs.domain.flow import FlowStatus
 from libs.domain.inventory import Inventory
 from libs.domain.readiness import Readiness, readiness
-from services.api.store import directory, emails
+from services.api.store import directory, emails, page_templates
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.dialects import FlowKey
@@ -84,6 +84,10 @@ async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readin
         lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
         secrets=app_context.settings.webhook_secrets,
+        templates=await page_templates.statuses(
+            unit.tx, flow.workspace_id, definition.templates_named()
+        ),
+        page_generator=app_context.settings.page_generator_url is not None,
     )
     return readiness(definition, inventory)
 

@@ -1,6 +1,7 @@
 """step.commands: read what the batch is about, act on each command in order, write it back."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -9,10 +10,20 @@ from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Received, Results
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, EmailEvent
-from libs.contracts.step_commands import ApplyFlow, Enroll, Observe, Remove, Resume, StepCommand
+from libs.contracts.step_commands import (
+    ApplyFlow,
+    Enroll,
+    FinishPage,
+    Observe,
+    Remove,
+    RestateDates,
+    Resume,
+    StepCommand,
+)
 from libs.domain.activity import UnreadActivity
 from services.step_executor.store import (
     contacts,
+    date_fields,
     ended_memberships,
     memberships,
     proven_deliveries,
@@ -21,10 +32,11 @@ from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.activity_log import needed_of, read_log
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
-from services.step_executor.use_cases.needed_memberships import needed_by
+from services.step_executor.use_cases.needed_memberships import needed_by, partitions_of
 from services.step_executor.use_cases.observe import observe
 from services.step_executor.use_cases.proven_deliveries import proven_by
-from services.step_executor.use_cases.resume import resume
+from services.step_executor.use_cases.restate_dates import ContactPages, restate_dates
+from services.step_executor.use_cases.resume import finish_page, resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
 
 Batch = Sequence[Received[StepCommand]]
@@ -40,12 +52,12 @@ async def handle_batch(
     planned: Callable[[], None] | None = None,
 ) -> Results:
     """Act on commands; return what they caused. `planned` is called if a mail is to be sent."""
-    commands, now = [received.message for received in batch], clock.now()
-    pages = Pages(members_per_page)
-    unit = await _read(tx, commands, (now, flows, pages))
+    now = clock.now()
+    pages = _Pages.of(members_per_page)
+    unit = await _read(tx, batch, (now, flows, pages))
     if not _act_on_all(unit, batch, pages):
-        pages = Pages(members_per_page)
-        unit = await _read(tx, commands, (now, flows, pages), to_the_end=True)
+        pages = _Pages.of(members_per_page)
+        unit = await _read(tx, batch, (now, flows, pages), to_the_end=True)
         for received in batch:
             _act(unit, received, pages)
     await unit.save(tx)
@@ -54,21 +66,36 @@ async def handle_batch(
     return unit.outgoing
 
 
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """The members and the contacts that a batch looks at by pages."""
+
+    members: Pages
+    contacts: ContactPages
+
+    @classmethod
+    def of(cls, size: int) -> "_Pages":
+        return cls(Pages(size), ContactPages(size))
+
+
 async def _read(
     tx: Transaction,
-    commands: Sequence[StepCommand],
-    by: tuple[datetime, KnownFlows, Pages],
+    batch: Batch,
+    by: tuple[datetime, KnownFlows, _Pages],
     *,
     to_the_end: bool = False,
 ) -> UnitOfWork:
     """Read what a batch is about; of what contacts did, what all their walks may ask, or one."""
     now, flows, pages = by
+    commands = [received.message for received in batch]
     known = await flows.read(tx, _flows_named(commands))
-    await pages.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
-    needed = needed_by(commands, pages.members())
+    await pages.members.read(tx, [one for one in commands if isinstance(one, ApplyFlow)], known)
+    needed = needed_by(batch)
+    pages.members.add_needed(needed)
+    await pages.contacts.read(tx, commands, needed)
     found = await memberships.read(tx, needed)
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
-    snapshots = await contacts.read(tx, needed)
+    snapshots = await contacts.read(tx, partitions_of(needed))
     needs = needed_of(known, found, commands, to_the_end=to_the_end)
     proven = await proven_deliveries.tried(tx, proven_by(commands, found))
     found += await ended_memberships.read(tx, _named(commands))
@@ -80,12 +107,13 @@ async def _read(
         memberships={membership.membership_id: membership for membership in found},
         flows=known,
         history=await ended_memberships.history(tx, asked),
+        date_fields=await date_fields.read(tx, _observed_in(commands)),
         activity=await read_log(tx, needs, commands, now),
         proven=proven,
     )
 
 
-def _act_on_all(unit: UnitOfWork, batch: Batch, pages: Pages) -> bool:
+def _act_on_all(unit: UnitOfWork, batch: Batch, pages: _Pages) -> bool:
     """Act on all commands; False if what contacts did was not read far enough for that."""
     try:
         for received in batch:
@@ -95,7 +123,7 @@ def _act_on_all(unit: UnitOfWork, batch: Batch, pages: Pages) -> bool:
     return not unit.activity.is_short
 
 
-def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> None:
+def _act(unit: UnitOfWork, received: Received[StepCommand], pages: _Pages) -> None:
     partition = received.partition
     match received.message:
         case Observe():
@@ -106,14 +134,23 @@ def _act(unit: UnitOfWork, received: Received[StepCommand], pages: Pages) -> Non
             remove(unit, partition, command)
         case Resume() as command:
             resume(unit, partition, command)
+        case FinishPage() as command:
+            finish_page(unit, partition, command)
         case ApplyFlow():
-            apply_flow(unit, cast("Received[ApplyFlow]", received), pages)
+            apply_flow(unit, cast("Received[ApplyFlow]", received), pages.members)
+        case RestateDates():
+            restate_dates(unit, cast("Received[RestateDates]", received), pages.contacts)
 
 
 def _flows_named(commands: Sequence[StepCommand]) -> set[UUID]:
     named = {one.flow_id for one in commands if isinstance(one, Enroll | Remove | ApplyFlow)}
     observed = (one for one in commands if isinstance(one, Observe))
     return named | {start.flow_id for one in observed for start in one.starts}
+
+
+def _observed_in(commands: Sequence[StepCommand]) -> set[UUID]:
+    """Name the workspaces in which something has happened to contacts."""
+    return {one.workspace_id for one in commands if isinstance(one, Observe)}
 
 
 def _asking(commands: Sequence[StepCommand]) -> Iterator[FlowContact]:

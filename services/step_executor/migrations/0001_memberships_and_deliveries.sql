@@ -18,7 +18,9 @@ CREATE TABLE email_definition (
 -- What is known of each contact, as its events tell it. A contact that is gone leaves a row without
 -- anything of it for some time, so that an update that comes late does not bring it back. `times` says
 -- when each fact was said, so that what comes late, or again, does not overwrite what is newer.
+-- Contacts of one partition lie together: what it is asked about all of them is a range.
 CREATE TABLE contact (
+    partition int NOT NULL,
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     fields jsonb NOT NULL,
@@ -26,9 +28,17 @@ CREATE TABLE contact (
     lists uuid[] NOT NULL,
     times jsonb NOT NULL DEFAULT '{}',
     deleted_at timestamptz,
-    PRIMARY KEY (workspace_id, contact_id)
+    PRIMARY KEY (partition, workspace_id, contact_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX deleted_contact ON contact (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- The fields that date triggers of active flows go by, or once went by. Only of these is the
+-- scheduler told: most workspaces have none, and few contacts would ever be asked for.
+CREATE TABLE date_field (
+    workspace_id uuid NOT NULL,
+    field text NOT NULL,
+    PRIMARY KEY (workspace_id, field)
+);
 
 -- Live memberships: one contact's one run through one flow. The states are drawn in
 -- libs/domain/membership.py. A membership that ends moves to `ended_membership`, so this table and
@@ -44,7 +54,8 @@ CREATE TABLE membership (
     updated_at timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('active', 'waiting')),
     -- A live membership has exactly one reason to move.
-    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'event', 'reactivation')),
+    waiting_on text NOT NULL CHECK (
+        waiting_on IN ('timer', 'delivery', 'event', 'answer', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
     stood_at timestamptz NOT NULL,
@@ -60,7 +71,8 @@ CREATE TABLE membership (
     sequence int NOT NULL CHECK (sequence >= 0),
     -- How many flows, one causing the next, led to it: what tells a loop of flows.
     depth int NOT NULL DEFAULT 0,
-    CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
+    CONSTRAINT timers_are_due_some_time CHECK (
+        waiting_on NOT IN ('timer', 'answer') OR waiting_until IS NOT NULL),
     CONSTRAINT waits_listen CHECK (waiting_on <> 'event' OR cardinality(listens) > 0),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
         (waiting_on = 'reactivation') = (parked IS NOT NULL)),

@@ -1,6 +1,5 @@
 """What becomes of memberships whose deliveries are over."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.deliveries import Finished, Result
 from services.step_executor.store.memberships import NeededMemberships
 from services.step_executor.use_cases.activity_log import needed_of, read_log
+from services.step_executor.use_cases.needed_memberships import need, partitions_of
 from services.step_executor.use_cases.resume import finish_delivery
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -81,10 +81,10 @@ class RecordResults:
     async def _walk_on(self, tx: Transaction, finished: Sequence[Finished]) -> Results:
         if not finished:
             return []
-        needed: defaultdict[ContactKey, NeededMemberships] = defaultdict(NeededMemberships)
+        needed: dict[ContactKey, NeededMemberships] = {}
         for one in finished:
             contact = (one.workspace_id, one.contact_id)
-            needed[contact].membership_ids.add(one.key.membership_id)
+            need(needed, contact, one.partition).membership_ids.add(one.key.membership_id)
         unit = await self._read(tx, finished, needed)
         walked = [(one, _walks(unit, one)) for one in finished]
         if unit.activity.is_short:
@@ -109,7 +109,7 @@ class RecordResults:
         needs = needed_of(flows, found, to_the_end=to_the_end)
         return UnitOfWork(
             now=now,
-            contacts=await contacts.read(tx, needed),
+            contacts=await contacts.read(tx, partitions_of(needed)),
             needed=needed,
             memberships={membership.membership_id: membership for membership in found},
             flows=flows,

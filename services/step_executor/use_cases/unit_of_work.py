@@ -21,7 +21,7 @@ from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
-from libs.domain.step_result import TellOwner
+from libs.domain.step_result import DeliverEmail, DeliverWebhook, TellOwner
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import WalkResult, walk
 from libs.domain.walk_events import WalkEvent
@@ -59,6 +59,7 @@ class UnitOfWork:
         history: The ended memberships of each flow and contact that the batch asks about.
         activity: What the contacts did, as far as it was read.
         proven: The mails under way that have been sent, if events of the batch are about them.
+        date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
 
@@ -70,6 +71,7 @@ class UnitOfWork:
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
     activity: ActivityLog = field(default_factory=ActivityLog)
     proven: Mapping[DeliveryKey, Finished] = field(default_factory=dict)
+    date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _partitions: dict[UUID, int] = field(default_factory=dict)
@@ -230,7 +232,8 @@ class UnitOfWork:
 
     async def _save_contacts(self, tx: Transaction) -> None:
         changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
-        await contacts.write(tx, changed)
+        partitions = {contact: self.needed[contact].partition for contact in changed}
+        await contacts.write(tx, changed, partitions)
         await self.activity.save(tx, self._gone)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
@@ -270,9 +273,11 @@ def _planned(partition: int, result: WalkResult) -> Iterator[Planned]:
     """Give the deliveries a walk asked for, and what it asked of the owner before each."""
     asked: ContactChange | None = None
     for effect in result.effects:
-        if not isinstance(effect, TellOwner):
+        if isinstance(effect, DeliverEmail | DeliverWebhook):
             yield Planned(result.membership, partition, effect, asked)
-        elif effect.change.fields or effect.change.custom_fields:
+        elif isinstance(effect, TellOwner) and (
+            effect.change.fields or effect.change.custom_fields
+        ):
             before = asked or ContactChange(effect.change.at)
             asked = ContactChange(
                 effect.change.at,

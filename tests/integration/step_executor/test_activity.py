@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.chassis.exactly_once.records import Received
 from libs.chassis.postgres.partitions import maintain_partitions
 from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.contact_events import ContactDeleted
@@ -279,8 +280,8 @@ async def test_an_event_nobody_listens_to_reads_no_membership(executor: Executor
     await executor.act(created(), enroll())
     async with transaction(executor.pool) as tx:
         for event in (recorded(), submitted("f2"), mailed("opened")):
-            assert await memberships.read(tx, needed_by([event], [])) == []
-        assert len(await memberships.read(tx, needed_by([submitted("f1")], []))) == 1
+            assert await memberships.read(tx, needed_by([Received(event, 0)])) == []
+        assert len(await memberships.read(tx, needed_by([Received(submitted("f1"), 0)]))) == 1
 
 
 async def test_of_a_part_of_a_metric_the_newest_are_looked_through(executor: Executor) -> None:
