@@ -26,16 +26,18 @@ from libs.domain.rules import (
     CustomFieldCondition,
     EmailStep,
     ListMembership,
-    nodes_of,
+    Segments,
+    nodes_through,
 )
 
-KEYING = 1
+KEYING = 2
 """Raise it whenever a fact gets another name or number, or a rule reads more than before.
 
 A membership whose keys another version made may listen to what that one called otherwise: events
 look at it whatever they touch."""
 
 _REMEMBERED = 65_536
+NO_RULES: Segments = {}
 
 
 class Engaged(NamedTuple):
@@ -45,16 +47,18 @@ class Engaged(NamedTuple):
     metric: EmailMetric
 
 
-def reads_of(rule: AnyRule, custom_fields: CustomFields) -> Iterator[str]:
-    """Name the facts that a rule looks at."""
-    for node, _ in nodes_of(rule):
+def reads_of(
+    rule: AnyRule, custom_fields: CustomFields, segments: Segments = NO_RULES
+) -> Iterator[str]:
+    """Name the facts that a rule looks at, itself and through the dynamic lists it asks about."""
+    for node in nodes_through(rule, segments):
         match node:
             case ContactField(field=name):
                 yield field_key(name)
             case CustomFieldCondition(field_definition_id=field_id):
                 definition = custom_fields.get(field_id)
                 yield custom_field_key(definition.api_name if definition else str(field_id))
-            case ListMembership(list_id=list_id):
+            case ListMembership(list_id=list_id) if list_id not in segments:
                 yield list_key(list_id)
             case EmailStep(step_id=step_id, metric=metric):
                 yield email_key(step_id, metric)

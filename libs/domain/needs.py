@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from libs.domain.activity import ActivityKind, ActivityNeed
 from libs.domain.predicates import kind_of, need_of
-from libs.domain.rules import Activity, AnyRule, nodes_of
+from libs.domain.rules import Activity, AnyRule, Segments, nodes_through
 from libs.domain.step import Step
 
 
-def asked_by(rules: Iterable[AnyRule]) -> Iterator[tuple[ActivityKind, ActivityNeed]]:
-    """Give what each condition of some rules needs."""
+def asked_by(
+    rules: Iterable[AnyRule], segments: Segments
+) -> Iterator[tuple[ActivityKind, ActivityNeed]]:
+    """Give what each condition of some rules needs, and of the dynamic lists they ask about."""
     for rule in rules:
-        for node, _ in nodes_of(rule):
+        for node in nodes_through(rule, segments):
             if isinstance(node, Activity):
                 yield kind_of(node), need_of(node)
 

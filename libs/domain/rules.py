@@ -26,6 +26,7 @@ from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType, Scalar
 
 MAX_DEPTH = 20
 MAX_NODES = 1000
+"""How many groups and conditions a tree holds at most, and so do all the lists a flow inlines."""
 
 FieldOperator = Literal[
     "equals",
@@ -251,6 +252,22 @@ def nodes_of(rule: AnyRule, depth: int = 1) -> Iterator[tuple[AnyRule, int]]:
             yield from nodes_of(child, depth + 1)
 
 
+Segments = Mapping[UUID, AnyRule | None]
+"""The rules of dynamic lists, by the list's id. None where a list is known but cannot be judged."""
+
+
+def nodes_through(rule: AnyRule, segments: Segments) -> Iterator[AnyRule]:
+    """Walk a tree and, to any depth, the rules of the dynamic lists it asks about, each once."""
+    todo, met = [rule], set[UUID]()
+    while todo:
+        for node, _ in nodes_of(todo.pop()):
+            yield node
+            if isinstance(node, ListMembership) and node.list_id not in met:
+                met.add(node.list_id)
+                inlined = segments.get(node.list_id)
+                todo += [inlined] if inlined is not None else []
+
+
 def check_size(rule: AnyRule, most_nodes: int = MAX_NODES, deepest: int = MAX_DEPTH) -> AnyRule:
     """See that a tree is not too large.
 
@@ -300,5 +317,7 @@ __all__ = [
     "RelativeDate",
     "RuleTree",
     "Scalar",
+    "Segments",
     "nodes_of",
+    "nodes_through",
 ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.rules import AnyRule
+from libs.domain.rules import AnyRule, Segments
 from libs.domain.step_result import Continue, StepContext, StepResult
 from libs.domain.strictness import is_strict
 
@@ -62,7 +62,11 @@ class Step(BaseModel):
         """Give the rule tree this step judges, if it has one."""
         return None
 
-    def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:  # noqa: ARG002  (most need nothing)
+    def listens_to(
+        self,
+        custom_fields: Mapping[UUID, CustomField],  # noqa: ARG002  (most need nothing)
+        segments: Segments,  # noqa: ARG002  (most need nothing)
+    ) -> Iterable[str]:
         """Name the facts by which an event may move a membership that stands here."""
         return ()
 

@@ -26,6 +26,7 @@ from services.api.loops.drop_aliases import drop_aliases
 from services.api.loops.erase_deleted import erase_deleted
 from services.api.loops.fold_counts import fold
 from services.api.loops.make_pages import MakePages
+from services.api.loops.republish_flows import republish_flows
 from services.api.native import app as native
 from services.api.native import phrasing as native_phrasing
 from services.api.native.compile import NATIVE
@@ -55,6 +56,7 @@ async def wire(builder: ServiceBuilder) -> None:
     app_context = AppContext(
         builder.pool, relay, builder.publisher, replies, builder.clock, settings, DIALECTS
     )
+    builder.repeat(partial(republish_flows, app_context))
     await _first_key(app_context)
     builder.repeat(MakePages(app_context, PageGenerator(settings.page_generator_url)).run)
     builder.repeat(

@@ -12,9 +12,11 @@ from libs.domain.readiness import Readiness, readiness
 from services.api.store import directory, emails, page_templates
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.contact_lists import rules_of
 from services.api.use_cases.dialects import FlowKey
-from services.api.use_cases.flows import definition_of, lock, save, wrong_status
+from services.api.use_cases.flows import lock, save, wrong_status
 from services.api.use_cases.problems import not_ready
+from services.api.use_cases.publishing import definition_of
 
 _log = logger(__name__)
 
@@ -77,11 +79,13 @@ async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readin
     definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
     mails = await emails.known(unit.tx, flow.workspace_id, definition.emails_named())
+    segments = await rules_of(unit.tx, flow.workspace_id, definition.names({}).lists)
     inventory = Inventory(
         emails={email_id: mail.status for email_id, mail in mails.items()},
         email_tags={email_id: mail.contact_tags for email_id, mail in mails.items()},
         emails_without_text=frozenset(one for one, mail in mails.items() if mail.without_text),
         lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
+        segments=definition.segments_named(segments),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
         secrets=app_context.settings.webhook_secrets,
         templates=await page_templates.statuses(

@@ -12,8 +12,8 @@ from services.api.store import flows, page_templates
 from services.api.store.page_templates import StoredTemplate
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.bodies import read_body
-from services.api.use_cases.flows import definition_of
 from services.api.use_cases.problems import Problem, template_not_found
+from services.api.use_cases.publishing import definition_of
 
 MAX_TEMPLATE_CHARACTERS = 500_000
 

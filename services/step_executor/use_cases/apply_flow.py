@@ -98,7 +98,8 @@ def concerns_members(before: Flow, now: Flow) -> bool:
 
 
 def _judged_by(flow: Flow) -> tuple[object, ...]:
-    return flow.status, flow.guards, flow.custom_fields, flow.waits_for_events, flow.durations
+    inlined = flow.custom_fields, flow.segments
+    return flow.status, flow.guards, inlined, flow.waits_for_events, flow.durations
 
 
 def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:
