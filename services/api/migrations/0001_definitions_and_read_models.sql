@@ -301,6 +301,7 @@ CREATE TABLE web_page (
 CREATE TABLE web_page_default PARTITION OF web_page DEFAULT;
 CREATE INDEX web_page_to_make ON web_page (generated, workspace_id, next_attempt_at)
  WHERE status = 'requested';
+CREATE INDEX web_page_due ON web_page (next_attempt_at) WHERE status = 'requested';
 CREATE INDEX web_page_of_contact ON web_page (contact_id);
 -- Which page has an alias. It ends with its page; a table in partitions could not keep it unique.
 CREATE TABLE page_alias (
