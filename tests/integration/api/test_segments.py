@@ -18,7 +18,7 @@ from libs.contracts.flow_definitions import FlowDefined
 from libs.domain.flow import Flow
 from libs.domain.rules import ContactField, Group
 from services.api.loops.republish_flows import republish_flows
-from services.api.native.compile import NATIVE
+from services.api.native.dialect import NATIVE
 from services.api.store import contact_lists as lists
 from services.api.use_cases import flows as use_case
 from services.api.use_cases.app_context import AppContext
