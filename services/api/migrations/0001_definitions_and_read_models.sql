@@ -13,6 +13,7 @@ CREATE TABLE api_key (
 
 -- Flows. `document` is what a user wrote, in which dialect: json, not jsonb, because it comes back as
 -- it was sent. `definition` is what that was compiled to, by which version of the compiler.
+-- `readable_in` names the dialects that can show it: its home, and others that can express it.
 CREATE TABLE flow (
     flow_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspace,
@@ -23,6 +24,7 @@ CREATE TABLE flow (
     document json NOT NULL,
     definition jsonb NOT NULL,
     compiler int NOT NULL,
+    readable_in text[] NOT NULL,
     name text NOT NULL,
     description text,
     archived_at timestamptz,
