@@ -42,7 +42,7 @@ class TimelineEntry(BaseModel):
         sequence: Its number in the timeline, from 1; unique within the membership.
         kind: entered_flow, step_executed, waiting, email_sent, email_skipped, email_delivered,
             email_opened, email_clicked, email_bounced, email_unsubscribed, webhook_sent,
-            webhook_skipped, step_failed, completed or dropped.
+            webhook_skipped, page_requested, page_made, step_failed, completed or dropped.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -75,7 +75,35 @@ class EnrollmentRefused(AboutContact):
     reason: str
 
 
-MembershipEvent = Annotated[MembershipChanged | EnrollmentRefused, Field(discriminator="type")]
+class PageRequested(AboutContact):
+    """A membership waits for a web page about its contact; `finish_page` is the answer.
+
+    Attributes:
+        id: The page's.
+        hop: Where the membership stands: for the answer.
+        template_id: The template it is made of; None if it is generated from the prompt.
+        publish: Whether it is to be seen at once, under this alias if it can be had.
+        contact: What is known of the contact, for merge tags; long values are cut.
+        run: The values of the run, for merge tags.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.MEMBERSHIP_EVENTS
+    type: Literal["page.requested"] = "page.requested"
+    membership_id: UUID
+    flow_id: UUID
+    hop: int
+    template_id: str | None = None
+    prompt: str | None = None
+    name: str | None = None
+    alias: str | None = None
+    publish: bool = False
+    contact: dict[str, Scalar] = {}
+    run: dict[str, Scalar] = {}
+
+
+MembershipEvent = Annotated[
+    MembershipChanged | EnrollmentRefused | PageRequested, Field(discriminator="type")
+]
 
 ADAPTER: TypeAdapter[MembershipEvent] = TypeAdapter(MembershipEvent)
 """Reads a record of this topic."""

@@ -128,6 +128,27 @@ class Resume(AboutContact):
     due_at: AwareDatetime
 
 
+class FinishPage(AboutContact):
+    """The page a membership waits for is made, or will not be. Void if it has moved on.
+
+    Attributes:
+        outcome: `made` is a page that nobody can see yet.
+        url: Where a published page is.
+        warnings: What was not done as it was asked for: `alias_taken`, `alias_malformed`.
+        reason: Why it failed.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
+    type: Literal["finish_page"] = "finish_page"
+    membership_id: UUID
+    hop: int
+    page_id: UUID
+    outcome: Literal["published", "made", "failed"]
+    url: str | None = None
+    warnings: list[str] = []
+    reason: str | None = None
+
+
 class ApplyFlow(Message):
     """A flow changed: bring this partition's members in line with it, some at a time.
 
@@ -147,8 +168,27 @@ class ApplyFlow(Message):
         return self.partition
 
 
+class RestateDates(Message):
+    """Tell the scheduler what this partition's contacts hold in a field, some at a time.
+
+    One goes to every partition when the first flow of a workspace goes by a date field: until then
+    nobody has told the scheduler of it.
+    """
+
+    topic: ClassVar[topics.Topic] = topics.STEP_COMMANDS
+    type: Literal["restate_dates"] = "restate_dates"
+    field: str
+    partition: int
+    after: UUID = Field(default=UUID(int=0), description="The last contact that was looked at.")
+
+    @property
+    def to_partition(self) -> int | None:
+        """The partition it is for."""
+        return self.partition
+
+
 StepCommand = Annotated[
-    Observe | Enroll | Remove | Resume | ApplyFlow,
+    Observe | Enroll | Remove | Resume | FinishPage | ApplyFlow | RestateDates,
     Field(discriminator="type"),
 ]
 

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from libs.domain.activity import ActivityKind, PastActivity
+
 Scalar = str | int | float | bool | None
 """What a contact's field may hold. Dates travel as ISO 8601 text."""
 
@@ -103,6 +105,7 @@ class ContactSnapshot:
         lists: The static lists the contact is on.
         engagement: What became of the mails of the current run, by step id.
         deleted: Whether the contact is gone; nothing else is known of it then.
+        activity: What was read of what the contact did; None if nothing was.
         times: When what is known was said, by fact, in microseconds since 1970. A fact that is not
             named here was said when the first of them was. No part of what is known itself: two
             snapshots that differ only here are equal.
@@ -115,6 +118,7 @@ class ContactSnapshot:
     engagement: Engagement = field(default_factory=dict)
     deleted: bool = False
     times: Mapping[str, int] = field(default_factory=dict, compare=False)
+    activity: Mapping[ActivityKind, PastActivity] | None = None
 
 
 def may_be_mailed(fields: Mapping[str, Scalar], *, operational: bool) -> str | None:

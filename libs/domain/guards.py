@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.domain.contact import ContactSnapshot, CustomField
-from libs.domain.predicates import Predicate, compile_rule
+from libs.domain.predicates import CompiledSegments, Predicate, compile_rule
 from libs.domain.rules import AudienceRules
 
 GuardedAt = Literal["entry", "step", "event"]
@@ -40,9 +40,11 @@ class Guard(BaseModel):
 class CompiledGuard:
     """A guard that can be asked."""
 
-    def __init__(self, guard: Guard, custom_fields: Mapping[UUID, CustomField]) -> None:
+    def __init__(
+        self, guard: Guard, custom_fields: Mapping[UUID, CustomField], segments: CompiledSegments
+    ) -> None:
         self.guard = guard
-        self._predicate: Predicate = compile_rule(guard.rule, custom_fields)
+        self._predicate: Predicate = compile_rule(guard.rule, custom_fields, segments)
 
     def refuses(self, contact: ContactSnapshot, now: datetime) -> bool:
         """Say whether this contact may not be in the flow."""

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from libs.domain.contact import CREATED_AT, STANDARD_FIELDS, CustomField, FieldType
+from libs.domain.rules import Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +15,25 @@ class Inventory:
 
     Attributes:
         emails: The mails, and whether they may be sent.
+        lists: The static lists: those that contacts are put on and taken off.
+        segments: The rules of the dynamic lists that the flow asks about, itself or through others;
+            None where they cannot be judged: they are too many to go with it.
         email_tags: Which fields of contacts the merge tags of approved mails name.
         emails_without_text: The mails whose text part was emptied.
         secrets: Whether this installation can look up what is kept under a secret's name.
+        templates: Those of pages.
+        page_generator: Whether this installation can make pages of prompts.
     """
 
     emails: Mapping[UUID, Literal["draft", "approved"]] = field(default_factory=dict)
     lists: frozenset[UUID] = frozenset()
+    segments: Segments = field(default_factory=dict)
     custom_fields: Mapping[UUID, CustomField] = field(default_factory=dict)
     email_tags: Mapping[UUID, Iterable[str]] = field(default_factory=dict)
     emails_without_text: frozenset[UUID] = frozenset()
     secrets: bool = False
+    templates: Mapping[str, Literal["draft", "approved"]] = field(default_factory=dict)
+    page_generator: bool = False
 
     def holds_dates(self, name: str | None) -> bool:
         """Say whether a contact may have a date in this field: `createdAt`, or a custom one."""

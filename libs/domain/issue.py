@@ -15,8 +15,8 @@ class Issue(NamedTuple):
     Attributes:
         place: Where it stands.
         code: What is the matter: `missing`, `unknown`, `not_approved`, `not_judgeable`,
-            `unknown_tags`, `endless_circle`; as a warning `unreachable`, `leads_nowhere`,
-            `no_trigger`, `no_timeout`, `no_text`.
+            `not_configured` (this installation cannot do it), `unknown_tags`, `endless_circle`;
+            as a warning `unreachable`, `leads_nowhere`, `no_trigger`, `no_timeout`, `no_text`.
     """
 
     place: Place

@@ -1,22 +1,25 @@
 """One contact's one run through one flow, and the states it may be in.
 
-    active  -- stands at a delivery under way ----+
-      |  ^                                        |
+    active  -- stands at a delivery under way,
+      |  ^     or at a page that is being made ---+
       v  |                                        v
     waiting -- stands at a timer,
                or at a condition -------> completed | dropped
 
 A live membership has exactly one reason to move (`waiting_on`): a timer, a delivery under way, an
-event that makes its condition hold, or the reactivation of a paused flow. An ended one has none.
+event that makes its condition hold, the answer to what it asked another service for, or the
+reactivation of a paused flow. An ended one has none.
 Every time it comes to stand its hop number rises, and a command for another hop is void. One that
 waits for an event may have a timer as well: its time-out, or the instant at which time alone could
 make its condition hold. Whichever comes first, the condition is judged then; the timer is a hint.
+One that waits for an answer always has a timer: an answer that was lost strands nobody.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain, count
 from typing import Any, Literal
 from uuid import UUID
 
@@ -24,7 +27,10 @@ from libs.domain.contact import EmailMetric, Engagement, Scalar
 from libs.domain.listening import KEYING
 from libs.domain.walk_events import WalkEvent
 
-WaitingOn = Literal["timer", "delivery", "event", "reactivation"]
+WaitingOn = Literal["timer", "delivery", "event", "answer", "reactivation"]
+_UNDER_WAY = frozenset({"delivery", "answer"})
+MAX_CONTEXT_VALUES = 100
+"""So many values a run has at most."""
 
 
 class MembershipStatus(StrEnum):
@@ -118,7 +124,7 @@ class Membership:
         return replace(
             self,
             status=MembershipStatus.ACTIVE
-            if waiting_on == "delivery"
+            if waiting_on in _UNDER_WAY
             else MembershipStatus.WAITING,
             waiting_on=waiting_on,
             hop=self.hop + 1,
@@ -175,3 +181,16 @@ def with_metric(
     """Add what became of a mail to what is known; the same object if it was known already."""
     known = engagement.get(step_id, {})
     return engagement if metric in known else {**engagement, step_id: {**known, metric: at}}
+
+
+def with_page_url(context: Mapping[str, Scalar], url: str) -> Mapping[str, Scalar]:
+    """Add where a page is to the values of a run.
+
+    The first page of a run is its `tentURL`, the next one `tentURL2`, and so on. A run that goes in
+    a circle does not gather values for ever.
+    """
+    if len(context) >= MAX_CONTEXT_VALUES:
+        return context
+    names = chain(["tentURL"], (f"tentURL{number}" for number in count(2)))
+    name = next(name for name in names if name not in context)
+    return {**context, name: url}

@@ -14,7 +14,7 @@ names (in UTC), in the year concerned, written 20260310. Another date is another
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -30,7 +30,7 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _EXTENDED = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
-_LONGEST, _LONGEST_NAME = 40, 200
+_LONGEST = 40
 _END_OF_FEBRUARY = frozenset({228, 229, 301})
 
 
@@ -119,16 +119,14 @@ class DateChange(NamedTuple):
 
 
 def changed_dates(
-    before: ContactSnapshot | None, after: ContactSnapshot | None
+    before: ContactSnapshot | None, after: ContactSnapshot | None, fields: Iterable[str]
 ) -> dict[str, DateChange]:
-    """Give the fields of a contact that hold another date than before, in the order of their names.
+    """Give those of some fields that hold another date than before, in the order of their names.
 
-    Custom fields count by what they hold, not by what they were declared as: a date must be known
-    before the first flow names its field, and events do not say what a field was meant for.
+    Custom fields count by what they hold, not by what they were declared as: events do not say what
+    a field was meant for.
     """
-    old, new = _by_field(before), _by_field(after)
-    changed = (name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    read = {name: DateChange(_read(name, old), _read(name, new)) for name in sorted(changed)}
+    read = {name: DateChange(_held(before, name), _held(after, name)) for name in sorted(fields)}
     return {name: change for name, change in read.items() if change.before != change.after}
 
 
@@ -138,14 +136,8 @@ def date_in(snapshot: ContactSnapshot, field: str) -> DateValue | None:
     return read_date(known.get(field))
 
 
-def _by_field(snapshot: ContactSnapshot | None) -> Mapping[str, Scalar]:
-    if snapshot is None:
-        return {}
-    return {**snapshot.custom_fields, CREATED_AT: snapshot.fields.get(CREATED_AT)}
-
-
-def _read(name: str, values: Mapping[str, Scalar]) -> DateValue | None:
-    return read_date(values.get(name)) if len(name) <= _LONGEST_NAME else None
+def _held(snapshot: ContactSnapshot | None, field: str) -> DateValue | None:
+    return None if snapshot is None else date_in(snapshot, field)
 
 
 def occurrence_on(rule: DateRule, value: DateValue, day: date) -> Occurrence | None:

@@ -7,15 +7,25 @@ by itself, and only makes the whole unjudgeable where the other parts do not set
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.domain.activity import (
+    ActivityKind,
+    ActivityNeed,
+    Counted,
+    PastActivity,
+    UnreadActivity,
+    changes,
+    counted,
+)
 from libs.domain.calendar import duration, earlier, is_bare_date, read_instant, start_of_day
 from libs.domain.contact import STANDARD_FIELDS, ContactSnapshot, CustomField, FieldType, Scalar
 from libs.domain.rules import (
     OPERATORS,
+    Activity,
     AnyRule,
     ContactField,
     CustomFieldCondition,
@@ -24,6 +34,8 @@ from libs.domain.rules import (
     ListMembership,
     Operand,
     RelativeDate,
+    Segments,
+    nodes_of,
 )
 
 CustomFields = Mapping[UUID, CustomField]
@@ -92,29 +104,85 @@ _TEXT: Mapping[str, Callable[[str, str], bool]] = {
 _OPPOSITE = {"not_equals": "equals", "not_contains": "contains"}
 
 
-def compile_rule(rule: AnyRule, custom_fields: CustomFields) -> Predicate:
+class CompiledSegments:
+    """Dynamic lists that rules ask about. In one judgement each is judged once at most.
+
+    Judging the same list again for each place that asks about it could take for ever: twenty lists
+    that each ask twice about the next one would be a million judgements. So what was found is kept
+    until the judgement ends. Judgements do not overlap: judging waits for nothing.
+    """
+
+    def __init__(self, rules: Segments, custom_fields: CustomFields) -> None:
+        self._rules = rules
+        self._predicates = {
+            list_id: None if rule is None else _compiled(rule, custom_fields, self)
+            for list_id, rule in rules.items()
+        }
+        self._found: dict[UUID, Verdict] = {}
+
+    def __contains__(self, list_id: UUID) -> bool:
+        return list_id in self._rules
+
+    def verdict(self, list_id: UUID, snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        """Judge a list, or give its outcome if it was judged in this judgement already."""
+        if list_id not in self._found:
+            self._found[list_id] = Verdict(None)  # what rests on itself cannot be judged
+            predicate = self._predicates[list_id]
+            verdict = predicate(snapshot, now) if predicate else Verdict(None)
+            self._found[list_id] = replace(verdict, seen=())
+            return verdict
+        return self._found[list_id]
+
+    def judgement(self, predicate: Predicate) -> Predicate:
+        """Make a predicate forget what it found of lists when it is through."""
+
+        def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+            try:
+                return predicate(snapshot, now)
+            finally:
+                self._found.clear()
+
+        return judge
+
+
+NO_SEGMENTS = CompiledSegments({}, {})
+
+
+def compile_rule(
+    rule: AnyRule, custom_fields: CustomFields, segments: CompiledSegments = NO_SEGMENTS
+) -> Predicate:
     """Compile a tree.
 
     Args:
         rule: The tree's root.
         custom_fields: The definitions that `custom_field` conditions may name, by id. A condition
             that names another one cannot be judged.
+        segments: The dynamic lists that `list_membership` conditions may name: these are judged by
+            their rules, any other list by whether the contact was put on it.
     """
+    predicate = _compiled(rule, custom_fields, segments)
+    asked = (node.list_id for node, _ in nodes_of(rule) if isinstance(node, ListMembership))
+    return segments.judgement(predicate) if any(one in segments for one in asked) else predicate
+
+
+def _compiled(rule: AnyRule, custom_fields: CustomFields, segments: CompiledSegments) -> Predicate:
     match rule:
         case Group():
-            return _group(rule, custom_fields)
+            return _group(rule, custom_fields, segments)
         case ContactField():
             return _contact_field(rule)
         case CustomFieldCondition():
             return _custom_field(rule, custom_fields.get(rule.field_definition_id))
         case ListMembership():
-            return _list_membership(rule)
+            return _list_membership(rule, segments)
         case EmailStep():
             return _email_step(rule)
+        case Activity():
+            return _activity(rule)
 
 
-def _group(rule: Group, custom_fields: CustomFields) -> Predicate:
-    children = [compile_rule(child, custom_fields) for child in rule.conditions]
+def _group(rule: Group, custom_fields: CustomFields, segments: CompiledSegments) -> Predicate:
+    children = [_compiled(child, custom_fields, segments) for child in rule.conditions]
     settles = rule.operator == "or"
 
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
@@ -163,13 +231,27 @@ def _custom_field(rule: CustomFieldCondition, definition: CustomField | None) ->
     return judge
 
 
-def _list_membership(rule: ListMembership) -> Predicate:
+def _list_membership(rule: ListMembership, segments: CompiledSegments) -> Predicate:
+    if rule.list_id in segments:
+        return _segment_membership(rule, segments)
     asked = f"list {rule.list_id} {rule.operator}"
     wanted = rule.operator == "is_member"
 
     def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:  # noqa: ARG001  (every predicate takes the time)
         member = rule.list_id in snapshot.lists
         return Verdict(member is wanted, (Seen(asked, member, member is wanted),))
+
+    return judge
+
+
+def _segment_membership(rule: ListMembership, segments: CompiledSegments) -> Predicate:
+    asked = f"list {rule.list_id} {rule.operator}"
+    wanted = rule.operator == "is_member"
+
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        found = segments.verdict(rule.list_id, snapshot, now)
+        outcome = None if found.outcome is None else found.outcome is wanted
+        return Verdict(outcome, (Seen(asked, found.outcome, outcome), *found.seen), found.until)
 
     return judge
 
@@ -183,6 +265,69 @@ def _email_step(rule: EmailStep) -> Predicate:
         return Verdict(happened is wanted, (Seen(asked, happened, happened is wanted),))
 
     return judge
+
+
+def kind_of(rule: Activity) -> ActivityKind:
+    """Say what a rule counts."""
+    return ActivityKind(rule.metric, rule.email_id, rule.form_id, rule.tent_id)
+
+
+def need_of(rule: Activity) -> ActivityNeed:
+    """Say how much must be read for a rule: one more than it compares with settles it."""
+    return ActivityNeed(_window(rule), (rule.count.value if rule.count else 1) + 1)
+
+
+def _window(rule: Activity) -> timedelta | None:
+    within = rule.within
+    return None if within is None else duration(within.amount, within.unit)
+
+
+def _activity(rule: Activity) -> Predicate:
+    kind, window, enough, asked = kind_of(rule), _window(rule), need_of(rule).at_most, _told(rule)
+    passes = _count_test(rule)
+
+    def outcome_of(found: Counted) -> bool | None:
+        """Judge a count; where there may be more, only if more would change nothing."""
+        least = min(found.number, enough)
+        outcome = passes(least)
+        more = range(least + 1, enough + 1) if found.is_floor else ()
+        return outcome if all(passes(number) is outcome for number in more) else None
+
+    def judge(snapshot: ContactSnapshot, now: datetime) -> Verdict:
+        past = _read_of(snapshot, kind)
+        found = counted(past, window, now)
+        outcome, until = outcome_of(found), None
+        if window is not None:
+            until = next(
+                (at for at, then in changes(past, window, now) if outcome_of(then) is not outcome),
+                None,
+            )
+        saw = found.number if found.number < enough else f"{found.number} or more"
+        return Verdict(outcome, (Seen(asked, saw, outcome),), until)
+
+    return judge
+
+
+def _read_of(snapshot: ContactSnapshot, kind: ActivityKind) -> PastActivity:
+    past = None if snapshot.activity is None else snapshot.activity.get(kind)
+    if past is None:
+        raise UnreadActivity(f"{kind.metric} of contact {snapshot.contact_id}")
+    return past
+
+
+def _count_test(rule: Activity) -> Callable[[int], bool]:
+    wanted = rule.operator == "has_activity"
+    if rule.count is None:
+        return lambda number: (number > 0) is wanted
+    name, value = rule.count.operator, rule.count.value
+    test, positive = _COMPARE[_OPPOSITE.get(name, name)], name not in _OPPOSITE
+    return lambda number: (test(number, value) is positive) is wanted
+
+
+def _told(rule: Activity) -> str:
+    count = f" {rule.count.operator} {rule.count.value}" if rule.count else ""
+    within = f" within {rule.within.amount} {rule.within.unit}" if rule.within else ""
+    return f"{rule.metric} {rule.operator}{count}{within}"
 
 
 def _asked(what: str, name: str, operand: Operand) -> str:

@@ -19,7 +19,7 @@ from libs.domain.rules import (
     CustomFieldCondition,
     EmailStep,
     ListMembership,
-    nodes_of,
+    nodes_through,
 )
 from libs.domain.step import Step
 
@@ -83,22 +83,36 @@ def _dangling(step: Step, ids: Iterable[str]) -> Iterator[Issue]:
 
 
 def _rule(rule: AnyRule | None, mailing: Iterable[str], inventory: Inventory) -> Iterator[Issue]:
-    """Name a rule that asks about what does not exist, or in a way that nobody can judge."""
-    unknown = Issue.at("condition", code="unknown")
-    for node, _ in nodes_of(rule) if rule else ():
+    """Name a rule that asks about what does not exist, or in a way that nobody can judge.
+
+    What is asked through a dynamic list counts as well.
+    """
+    for node in nodes_through(rule, inventory.segments) if rule else ():
         match node:
             case EmailStep() if node.step_id not in mailing:
-                yield unknown
-            case ListMembership() if node.list_id not in inventory.lists:
-                yield unknown
+                yield Issue.at("condition", code="unknown")
+            case ListMembership():
+                yield from _list(node, inventory)
             case CustomFieldCondition():
-                field = inventory.custom_fields.get(node.field_definition_id)
-                if field is None:
-                    yield unknown
-                elif not _is_judgeable(node, field.type):
-                    yield Issue.at("condition", code="not_judgeable")
+                yield from _custom_field(node, inventory)
             case _:
                 continue
+
+
+def _list(node: ListMembership, inventory: Inventory) -> Iterator[Issue]:
+    if node.list_id in inventory.segments:
+        if inventory.segments[node.list_id] is None:
+            yield Issue.at("condition", code="not_judgeable")
+    elif node.list_id not in inventory.lists:
+        yield Issue.at("condition", code="unknown")
+
+
+def _custom_field(node: CustomFieldCondition, inventory: Inventory) -> Iterator[Issue]:
+    field = inventory.custom_fields.get(node.field_definition_id)
+    if field is None:
+        yield Issue.at("condition", code="unknown")
+    elif not _is_judgeable(node, field.type):
+        yield Issue.at("condition", code="not_judgeable")
 
 
 def _is_judgeable(node: CustomFieldCondition, kind: FieldType) -> bool:

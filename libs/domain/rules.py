@@ -16,12 +16,17 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
+    field_validator,
 )
 
+from libs.domain.activity import EMAIL_METRICS, FORM_SUBMITTED
+from libs.domain.calendar import MAX_WAIT, duration
 from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType, Scalar
 
 MAX_DEPTH = 20
 MAX_NODES = 1000
+"""How many groups and conditions a tree holds at most, and so do all the lists a flow inlines."""
 
 FieldOperator = Literal[
     "equals",
@@ -144,6 +149,71 @@ class EmailStep(_Node):
     operator: Literal["has_activity", "has_no_activity"]
 
 
+MOST_COUNTED = 1000
+"""How far rules count: what is read to judge one has a bound."""
+
+
+class ActivityCount(_Node):
+    """How often it must have happened: compared with a number."""
+
+    operator: Literal[
+        "equals",
+        "not_equals",
+        "greater_than",
+        "greater_than_or_equal",
+        "less_than",
+        "less_than_or_equal",
+    ]
+    value: int = Field(ge=0, le=MOST_COUNTED, strict=True)
+
+
+class ActivityWindow(_Node):
+    """How long ago it may have happened, at most 730 days."""
+
+    unit: Literal["minutes", "hours", "days", "weeks"]
+    amount: int = Field(ge=1, strict=True)
+
+    @field_validator("amount")
+    @classmethod
+    def _is_kept_so_long(cls, amount: int, info: ValidationInfo) -> int:
+        unit = info.data.get("unit")
+        if unit and amount > MAX_WAIT // duration(1, unit):
+            raise ValueError(f"a window reaches back at most {MAX_WAIT.days} days")
+        return amount
+
+
+class Activity(_Node):
+    """Asks how often the contact did something: at least once, unless `count` says otherwise.
+
+    `metric` is the name under which it was recorded, or the type of an event of a mail or a form,
+    as `email.opened` or `form.submitted`; `email_id`, `form_id` and `tent_id` narrow these down.
+    """
+
+    kind: Literal["condition"]
+    source: Literal["activity"]
+    metric: str = Field(min_length=1, max_length=200)
+    operator: Literal["has_activity", "has_no_activity"]
+    count: ActivityCount | None = None
+    within: ActivityWindow | None = None
+    email_id: UUID | None = None
+    form_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    tent_id: UUID | None = None
+
+    @field_validator("email_id")
+    @classmethod
+    def _is_about_mails(cls, email_id: UUID | None, info: ValidationInfo) -> UUID | None:
+        if email_id is not None and info.data.get("metric") not in EMAIL_METRICS:
+            raise ValueError("only what becomes of mails has a mail")
+        return email_id
+
+    @field_validator("form_id", "tent_id")
+    @classmethod
+    def _is_about_forms(cls, named: object, info: ValidationInfo) -> object:
+        if named is not None and info.data.get("metric") != FORM_SUBMITTED:
+            raise ValueError("only the submission of a form has a form and its page")
+        return named
+
+
 class Group(_Node):
     """Several rules at once: all must hold (`and`) or one is enough (`or`)."""
 
@@ -164,10 +234,11 @@ Rule = Annotated[
     | Annotated[ContactField, AfterValidator(check_contact_field), Tag("contact_field")]
     | Annotated[CustomFieldCondition, AfterValidator(check_custom_field), Tag("custom_field")]
     | Annotated[ListMembership, Tag("list_membership")]
-    | Annotated[EmailStep, Tag("email_step")],
+    | Annotated[EmailStep, Tag("email_step")]
+    | Annotated[Activity, Tag("activity")],
     Discriminator(which_node),
 ]
-AnyRule = Group | ContactField | CustomFieldCondition | ListMembership | EmailStep
+AnyRule = Group | ContactField | CustomFieldCondition | ListMembership | EmailStep | Activity
 
 
 def nodes_of(rule: AnyRule, depth: int = 1) -> Iterator[tuple[AnyRule, int]]:
@@ -176,6 +247,22 @@ def nodes_of(rule: AnyRule, depth: int = 1) -> Iterator[tuple[AnyRule, int]]:
     if isinstance(rule, Group):
         for child in rule.conditions:
             yield from nodes_of(child, depth + 1)
+
+
+Segments = Mapping[UUID, AnyRule | None]
+"""The rules of dynamic lists, by the list's id. None where a list is known but cannot be judged."""
+
+
+def nodes_through(rule: AnyRule, segments: Segments) -> Iterator[AnyRule]:
+    """Walk a tree and, to any depth, the rules of the dynamic lists it asks about, each once."""
+    todo, met = [rule], set[UUID]()
+    while todo:
+        for node, _ in nodes_of(todo.pop()):
+            yield node
+            if isinstance(node, ListMembership) and node.list_id not in met:
+                met.add(node.list_id)
+                inlined = segments.get(node.list_id)
+                todo += [inlined] if inlined is not None else []
 
 
 def check_size(rule: AnyRule, most_nodes: int = MAX_NODES, deepest: int = MAX_DEPTH) -> AnyRule:
@@ -216,6 +303,7 @@ AudienceRules = Annotated[Rule, AfterValidator(_within_limits), AfterValidator(r
 __all__ = [
     "NO_OPERAND",
     "OPERATORS",
+    "Activity",
     "AnyRule",
     "AudienceRules",
     "ContactField",
@@ -226,5 +314,7 @@ __all__ = [
     "RelativeDate",
     "RuleTree",
     "Scalar",
+    "Segments",
     "nodes_of",
+    "nodes_through",
 ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from libs.domain.contact import CustomField
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
-from libs.domain.rules import AnyRule
+from libs.domain.rules import AnyRule, Segments
 from libs.domain.step_result import Continue, StepContext, StepResult
 from libs.domain.strictness import is_strict
 
@@ -29,6 +29,8 @@ class Step(BaseModel):
 
     takes_time: ClassVar[bool] = False
     """Whether a membership rests here for a time: a way round through it is no endless loop."""
+    awaits_answer: ClassVar[bool] = False
+    """Whether a membership stands here until another service says what became of its wish."""
     sends_email: ClassVar[bool] = False
     """Whether rules of this flow may ask what became of the mail this step sends."""
 
@@ -60,12 +62,20 @@ class Step(BaseModel):
         """Give the rule tree this step judges, if it has one."""
         return None
 
-    def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:  # noqa: ARG002  (most need nothing)
+    def listens_to(
+        self,
+        custom_fields: Mapping[UUID, CustomField],  # noqa: ARG002  (most need nothing)
+        segments: Segments,  # noqa: ARG002  (most need nothing)
+    ) -> Iterable[str]:
         """Name the facts by which an event may move a membership that stands here."""
         return ()
 
     def emails(self) -> Iterable[UUID]:
         """Name the mails it may send."""
+        return ()
+
+    def templates(self) -> Iterable[str]:
+        """Name the templates of the pages it may make."""
         return ()
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:  # noqa: ARG002  (most need nothing)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.domain.contact import ContactSnapshot
+from libs.domain.contact import ContactSnapshot, Scalar
 from libs.domain.contact_changes import ContactChange, differs, fold
 from libs.domain.membership import Membership, WaitingOn
 from libs.domain.predicates import Predicate
@@ -43,10 +43,31 @@ class DeliverWebhook:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """Effect: ask for a web page about the contact, under this membership's next hop.
+
+    Attributes:
+        template_id: The template it is made of; None if it is made of the prompt alone.
+        publish: Whether it is to be seen at once, under its alias if it has one.
+        contact: What is known of the contact: what the page may show.
+        run: The values of this run, which it may show as well.
+    """
+
+    step_id: str
+    template_id: str | None
+    prompt: str | None
+    name: str | None
+    alias: str | None
+    publish: bool
+    contact: Mapping[str, Scalar] = field(repr=False)
+    run: Mapping[str, Scalar] = field(repr=False)
+
+
 DeliveryEffect = DeliverEmail | DeliverWebhook
 """Effects that become deliveries."""
 
-Effect = DeliveryEffect | TellOwner
+Effect = DeliveryEffect | TellOwner | RequestPage
 """What the outside is asked to do. A timer is none: it follows from where a membership waits."""
 
 
@@ -127,5 +148,7 @@ def overlaid(contact: ContactSnapshot, effects: Iterable[Effect]) -> ContactSnap
     for effect in effects:
         if isinstance(effect, TellOwner):
             after = fold(contact.contact_id, contact, effect.change)
-            contact = replace(after or contact, engagement=contact.engagement)
+            contact = replace(
+                after or contact, engagement=contact.engagement, activity=contact.activity
+            )
     return contact

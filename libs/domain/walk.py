@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from libs.domain.calendar import to_text
-from libs.domain.contact import ContactSnapshot, Engagement
+from libs.domain.contact import ContactSnapshot, Engagement, Scalar
 from libs.domain.flow import Flow, FlowStatus
 from libs.domain.listening import KEYING
-from libs.domain.membership import Membership, TimelineEntry, with_metric
+from libs.domain.membership import Membership, TimelineEntry, with_metric, with_page_url
 from libs.domain.step import Step
 from libs.domain.step_result import (
     Continue,
@@ -31,6 +31,7 @@ from libs.domain.walk_events import (
     DeliveryFinished,
     Entered,
     FlowChanged,
+    PageFinished,
     TimerFired,
     WalkEvent,
 )
@@ -115,6 +116,7 @@ class _Walk:
     now: datetime
     step: Step | None = None
     engagement: Engagement = field(default_factory=dict)
+    values: Mapping[str, Scalar] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
     judgements: int = 0
@@ -159,6 +161,7 @@ class _Walk:
     def _begin(self) -> None:
         self.step = self.flow.steps_by_id.get(self.membership.step_id or "")
         self.engagement = self.membership.engagement
+        self.values = self.membership.dynamic_context
         self._note_what_happened()
         if self.engagement:
             self.contact = replace(self.contact, engagement=self.engagement)
@@ -179,8 +182,9 @@ class _Walk:
             return True
         step = self.step
         return (
-            not isinstance(self.event, DeliveryFinished)
-            and step is not None
+            step is not None
+            and not isinstance(self.event, DeliveryFinished)
+            and not (isinstance(self.event, PageFinished) and step.awaits_answer)
             and not step.takes_time
             and step.step_id not in self.flow.waits_for_events
         )
@@ -231,7 +235,9 @@ class _Walk:
         goes_on = self.stays and self.membership.waiting_on == answer.waiting_on == "event"
         if goes_on and not isinstance(self.event, FlowChanged):
             return
-        if answer.waiting_on == "event":
+        if answer.waiting_on == "answer":
+            self._note("page_requested", self.step, {})
+        elif answer.waiting_on == "event":
             self._note("waiting", self.step, dict(self._told(answer)))
         elif answer.until is not None:
             self._note("waiting", self.step, {"until": to_text(answer.until)})
@@ -253,6 +259,7 @@ class _Walk:
         return {
             "step_id": self.step.step_id if self.step else self._last_step_id(),
             "engagement": self.engagement,
+            "dynamic_context": self.values,
             "sequence": self.membership.sequence + len(self.timeline),
         }
 
@@ -274,8 +281,19 @@ class _Walk:
                 self._note(f"{channel}_skipped", self.step, {"reason": reason})
             case DeliveryFinished(outcome="failed", reason=reason):
                 self._note("step_failed", self.step, {"reason": reason})
+            case PageFinished(outcome="failed", reason=reason):
+                self._note("step_failed", self.step, {"reason": reason})
+            case PageFinished() as page:
+                self._take_page(page)
             case _:
                 return
+
+    def _take_page(self, page: PageFinished) -> None:
+        """Let what comes later in the run show where its page is."""
+        if page.url is not None:
+            self.values = with_page_url(self.values, page.url)
+        told = {"page_id": page.page_id, "url": page.url, "warnings": list(page.warnings)}
+        self._note("page_made", self.step, told)
 
     def _context(self, step: Step) -> StepContext:
         condition = self.flow.conditions.get(step.step_id)

@@ -33,6 +33,23 @@ class DeliveryFinished(_WalkEvent):
     reason: str | None = None
 
 
+class PageFinished(_WalkEvent):
+    """The page the membership waited for is made, or will not be.
+
+    Attributes:
+        outcome: `made` is a page that nobody can see yet.
+        url: Where a published page is.
+        warnings: What was not done as it was asked for.
+    """
+
+    type: Literal["page_finished"] = "page_finished"
+    outcome: Literal["published", "made", "failed"]
+    page_id: str | None = None
+    url: str | None = None
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
+
+
 class ContactChanged(_WalkEvent):
     """Something has happened to the contact, or to a mail of the run, that its wait listens to."""
 
@@ -48,9 +65,11 @@ class FlowChanged(_WalkEvent):
 ENTERED, TIMER_FIRED = Entered(), TimerFired()
 CONTACT_CHANGED, FLOW_CHANGED = ContactChanged(), FlowChanged()
 """They hold nothing, so one of each is enough."""
+NO_ANSWER = PageFinished(outcome="failed", reason="no_answer")
+"""The time within which an answer was to come is over."""
 
 WalkEvent = Annotated[
-    Entered | TimerFired | DeliveryFinished | ContactChanged | FlowChanged,
+    Entered | TimerFired | DeliveryFinished | PageFinished | ContactChanged | FlowChanged,
     Field(discriminator="type"),
 ]
 """One of them. It is kept with a membership that is parked because its flow is paused."""

@@ -22,18 +22,23 @@ from services.api.engine.documents import ENGINE
 from services.api.handlers import contact_commands, contact_events, membership_events
 from services.api.http.by_path import ByPath
 from services.api.http.middleware import RequestMiddleware
+from services.api.loops.drop_aliases import drop_aliases
 from services.api.loops.erase_deleted import erase_deleted
 from services.api.loops.fold_counts import fold
+from services.api.loops.make_pages import MakePages
+from services.api.loops.republish_flows import republish_flows
 from services.api.native import app as native
 from services.api.native import phrasing as native_phrasing
 from services.api.native.compile import NATIVE
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.page_generator import PageGenerator
 from services.api.use_cases.replies import Replies
 
 _FOLD_SECONDS = 10.0
 _ERASE_SECONDS = 5.0
+_DROP_SECONDS = 60.0
 DIALECTS = {dialect.name: dialect for dialect in (ENGINE, NATIVE)}
 """Every language flows are written in."""
 
@@ -51,7 +56,12 @@ async def wire(builder: ServiceBuilder) -> None:
     app_context = AppContext(
         builder.pool, relay, builder.publisher, replies, builder.clock, settings, DIALECTS
     )
+    builder.repeat(partial(republish_flows, app_context))
     await _first_key(app_context)
+    builder.repeat(MakePages(app_context, PageGenerator(settings.page_generator_url)).run)
+    builder.repeat(
+        every(_DROP_SECONDS, partial(drop_aliases, builder.pool, settings.pages_keep_days))
+    )
     builder.serve(app_of(app_context))
 
 
@@ -73,6 +83,7 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
         "refusal": settings.refusals_keep_days,
         "deleted_contact": settings.deleted_contacts_keep_days,
         "form_submission": settings.form_submissions_keep_days,
+        "web_page": settings.pages_keep_days,
     }
     by_month = [TimePartitioned(name, "month", timedelta(days=days)) for name, days in kept.items()]
     return [*by_month, seen_events.partitioned(settings.seen_events_keep_days)]

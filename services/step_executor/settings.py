@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from libs.chassis.process.settings import ServiceSettings
+from libs.domain.calendar import MAX_WAIT
+
+_LONGEST_WINDOW_DAYS = MAX_WAIT.days
 
 
 class Settings(ServiceSettings):
@@ -18,9 +21,16 @@ class Settings(ServiceSettings):
     Every stage of handing a mail over has its limit: making a connection, each answer, and the
     answer to a whole mail, for which RFC 5321 (4.5.3.2.6) asks ten minutes.
 
+    As many mails are handed over at once as `MILLRACE_DELIVERIES_AT_ONCE` says, each over a
+    connection of its own; `MILLRACE_DELIVERIES_CLAIMED_AHEAD` more are claimed meanwhile. More make
+    larger, cheaper batches; what a killed process held is made again by others, one by one.
+
     Webhooks go to public addresses; `MILLRACE_WEBHOOK_ALLOWED` names hosts, addresses and networks
     (with commas between) that are allowed besides. Tokens they name instead of holding them are
     read below `MILLRACE_WEBHOOK_SECRETS_FOLDER`.
+
+    What contacts did is kept for `MILLRACE_ACTIVITY_KEEP_DAYS`, which no window of a rule may
+    exceed; from then on it only counts where a rule asks for all there ever was.
     """
 
     public_url: str
@@ -40,6 +50,7 @@ class Settings(ServiceSettings):
     webhooks_at_once: Annotated[int, Field(ge=1, le=500)] = 64
     webhooks_per_host: Annotated[int, Field(ge=1, le=500)] = 8
     deliveries_at_once: Annotated[int, Field(ge=1, le=500)] = 64
+    deliveries_claimed_ahead: Annotated[int, Field(ge=0, le=500)] = 128
     delivery_attempts: Annotated[int, Field(ge=1)] = 300
     delivery_ambiguous_attempts: Annotated[int, Field(ge=0)] = 3
     sender_lease_seconds: Annotated[float, Field(ge=2, le=60)] = 8.0
@@ -47,4 +58,5 @@ class Settings(ServiceSettings):
     members_per_page: Annotated[int, Field(ge=1, le=5000)] = 500
     ended_memberships_keep_days: Annotated[float, Field(ge=1)] = 400.0
     ended_deliveries_keep_days: Annotated[float, Field(ge=1)] = 90.0
+    activity_keep_days: Annotated[float, Field(ge=_LONGEST_WINDOW_DAYS)] = 1096.0
     deleted_contacts_keep_days: Annotated[float, Field(ge=1)] = 90.0

@@ -42,6 +42,7 @@ from services.step_executor.loops.take_results import TakeResults
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from services.step_executor.loops.watch_waits import WatchWaits
 from services.step_executor.settings import Settings
+from services.step_executor.store import activity
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
 from services.step_executor.use_cases.claim_webhooks import ClaimWebhooks
@@ -118,7 +119,7 @@ def _send(builder: ServiceBuilder, settings: Settings, parts: Parts) -> None:
     confirmations = Confirmations(builder.pool, lease)
     target, server = Target(), MailServer(settings)
     make = MakeDelivery(server, EmailContents(builder.pool), confirmations, target, settings)
-    mails = MailOutlet(claims, make, target, settings.deliveries_at_once)
+    mails = MailOutlet(claims, make, target, settings)
     resolver = Resolver(2 * settings.webhooks_at_once)
     caller = Caller(
         PinnedNetwork(resolver.resolve, Allowed.of(settings.webhook_allowed.split(","))),
@@ -159,6 +160,12 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
         ),
         TimePartitioned(
             "ended_delivery", "day", timedelta(days=settings.ended_deliveries_keep_days)
+        ),
+        TimePartitioned(
+            "activity",
+            "month",
+            timedelta(days=settings.activity_keep_days),
+            may_drop=activity.fold,
         ),
     ]
 

@@ -8,8 +8,8 @@ from tests.support.builders import FLOW, WELCOME, WORKSPACE
 
 _WITHOUT_LIMIT = "SET statement_timeout = 0"
 _CONTACTS = """
-    INSERT INTO contact (workspace_id, contact_id, fields, custom_fields, lists)
-    SELECT lpad(to_hex($3 + n % $2), 32, '0')::uuid, md5('run ' || n)::uuid,
+    INSERT INTO contact (partition, workspace_id, contact_id, fields, custom_fields, lists)
+    SELECT n % 2, lpad(to_hex($3 + n % $2), 32, '0')::uuid, md5('run ' || n)::uuid,
            jsonb_build_object('email', n || '@example.com'), '{}', '{}'
       FROM generate_series($4::bigint, $4 + $1 - 1) AS n"""
 _MEMBERSHIPS = """
@@ -39,8 +39,8 @@ _ENDED = """
            4, now()
       FROM generate_series(1, $1::bigint) AS n"""
 _PEOPLE = """
-    INSERT INTO contact (workspace_id, contact_id, fields, custom_fields, lists)
-    SELECT $2, md5('person ' || n)::uuid, jsonb_build_object('email', n || '@example.com'),
+    INSERT INTO contact (partition, workspace_id, contact_id, fields, custom_fields, lists)
+    SELECT 0, $2, md5('person ' || n)::uuid, jsonb_build_object('email', n || '@example.com'),
            '{}', '{}'
       FROM generate_series(0, $1::bigint - 1) AS n"""
 _SOME_PEOPLE = "SELECT contact_id FROM contact ORDER BY contact_id LIMIT $1"

@@ -94,7 +94,7 @@ def settings(port: int, **changes: Any) -> Settings:
     whole = {
         "DATABASE_URL": "postgresql://localhost/x", "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
         "public_url": "https://flows.example", "signing_key": "0123456789abcdef",
-        "smtp_host": "127.0.0.1", "smtp_port": port, **changes,
+        "smtp_host": "127.0.0.1", "smtp_port": port, "deliveries_claimed_ahead": 0, **changes,
     }  # fmt: skip
     return Settings.model_validate(whole)
 
@@ -124,7 +124,7 @@ class Sender:
         reader = owner.as_reader if owner else None
         self.results = KeepResults(executor.pool, reader, executor.recording)
         self.claims = ClaimDeliveries(executor.pool)
-        mails = MailOutlet(self.claims, self.make, self.target, self.settings.deliveries_at_once)
+        mails = MailOutlet(self.claims, self.make, self.target, self.settings, self.target_clock)
         self.sending = SendDeliveries(
             self.claims,
             (mails, self._webhooks(executor.pool)),

@@ -22,7 +22,7 @@ from libs.domain.issue import Issue
 from libs.domain.listening import reads_of
 from libs.domain.occurrences import DateValue, date_in, first_instant
 from libs.domain.predicates import Predicate, Verdict, explain
-from libs.domain.rules import AnyRule, RuleTree
+from libs.domain.rules import AnyRule, RuleTree, Segments
 from libs.domain.step import LinearStep
 from libs.domain.step_result import Continue, StepContext, StepResult, Suspend
 
@@ -112,11 +112,13 @@ class WaitStep(LinearStep):
         """Give the condition."""
         return self.condition
 
-    def listens_to(self, custom_fields: Mapping[UUID, CustomField]) -> Iterable[str]:
+    def listens_to(
+        self, custom_fields: Mapping[UUID, CustomField], segments: Segments
+    ) -> Iterable[str]:
         """Name the date, or what the condition looks at."""
         if self.until_date_field is not None:
             return (_name_of(self.until_date_field),)
-        return reads_of(self.condition, custom_fields) if self.condition else ()
+        return reads_of(self.condition, custom_fields, segments) if self.condition else ()
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:
         """A draft may not know yet how long to wait, or for what."""

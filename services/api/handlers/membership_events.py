@@ -11,8 +11,9 @@ from libs.contracts.membership_events import (
     MembershipChanged,
     MembershipEvent,
     MembershipState,
+    PageRequested,
 )
-from services.api.store import counts, deleted_contacts, memberships, refusals
+from services.api.store import counts, deleted_contacts, memberships, refusals, web_pages
 from services.api.store.counts import Counts
 from services.api.store.directory import ContactKey
 from services.api.store.memberships import Known, Update
@@ -34,6 +35,9 @@ async def handle_batch(
     await memberships.write(tx, _without_persons(updates, gone))
     await refusals.add(tx, _nameless(refused, gone))
     await counts.add(tx, count_changes(updates))
+    if len(messages) > len(changed) + len(refused):
+        asked = [one for one in messages if isinstance(one, PageRequested)]
+        await web_pages.ask(tx, [one for one in asked if one.contact_key not in gone])
     return []
 
 

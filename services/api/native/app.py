@@ -12,7 +12,9 @@ from services.api.native import (
     memberships,
     phrasing,
     step_email,
+    templates,
 )
+from services.api.pages import served
 from services.api.tracking import links
 from services.api.use_cases.app_context import AppContext
 
@@ -27,6 +29,16 @@ def app_of(app_context: AppContext) -> FastAPI:
     )
     app.state.app_context = app_context
     problems.install(app, phrasing.body_of)
-    for part in (flows, step_email, flow_steps, memberships, emails, directory, links):
+    for part in (
+        flows,
+        step_email,
+        flow_steps,
+        memberships,
+        emails,
+        templates,
+        directory,
+        links,
+        served,
+    ):
         app.include_router(part.router)
     return app

@@ -12,6 +12,7 @@ from services.api.store.emails import StoredEmail
 from services.api.store.flows import StoredFlow
 from services.api.store.form_submissions import StoredSubmission
 from services.api.store.memberships import StoredMembership
+from services.api.store.page_templates import StoredTemplate
 from services.api.use_cases import emails, webhook_tokens
 
 _CONTACT_KEYS = {
@@ -139,6 +140,24 @@ def email(stored: StoredEmail) -> dict[str, Any]:
         **{name: stored.content.get(name) for name in _EMAIL_FIELDS},
         "html": stored.content.get("html"),
         "text": stored.content.get("text"),
+        "version": stored.version,
+        "approved_at": instant(stored.approved_at),
+        "created_at": instant(stored.created_at),
+        "updated_at": instant(stored.updated_at),
+    }
+
+
+def template(stored: StoredTemplate) -> dict[str, Any]:
+    """Write a template of web pages."""
+    return template_head(stored) | {"html": stored.html}
+
+
+def template_head(stored: StoredTemplate) -> dict[str, Any]:
+    """Write a template of web pages without its HTML."""
+    return {
+        "template_id": stored.template_id,
+        "name": stored.name,
+        "status": stored.status,
         "version": stored.version,
         "approved_at": instant(stored.approved_at),
         "created_at": instant(stored.created_at),

@@ -18,6 +18,12 @@ from pydantic import (
 
 from libs.domain.calendar import DurationUnit, check_wait, known_zone
 from libs.domain.step import StepId
+from libs.domain.steps.create_tent import (
+    MAX_ALIAS_TEMPLATE,
+    MAX_NAME_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
+    check_alias,
+)
 from libs.domain.steps.send_webhook import RESERVED_KEYS
 from libs.domain.steps.update_contact import MAX_OPERATIONS, MAX_VALUE_CHARACTERS
 from libs.domain.steps.wait import check_mode
@@ -240,6 +246,32 @@ class RemoveFromList(_ChangeList):
     type: Literal["remove_from_list"]
 
 
+class CreateTent(_Linear):
+    """Make a web page for the contact."""
+
+    engine_names: ClassVar[Mapping[str, str]] = {"custom_page_alias": "alias", "tent_name": "name"}
+
+    type: Literal["create_tent"]
+    source: Literal["scratch", "template"] = "scratch"
+    template_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)] | None = None
+    auto_publish: bool = False
+    custom_page_alias: Annotated[str, Field(min_length=1, max_length=MAX_ALIAS_TEMPLATE)] | None = (
+        None
+    )
+    tent_name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.template_id is not None and self.source != "template":
+            raise ValueError("template_id: only with source template")
+        try:
+            check_alias(self.custom_page_alias, publish=self.auto_publish)
+        except ValueError as error:
+            raise ValueError(f"custom_page_alias: {error}") from None
+        return self
+
+
 class DropFromFlow(WireStep):
     """End the run at once. It has no edge."""
 
@@ -254,6 +286,7 @@ AnyWireStep = Annotated[
     | RemoveFromList
     | ConditionCheck
     | SendWebhook
+    | CreateTent
     | DropFromFlow,
     Field(discriminator="type"),
 ]

@@ -102,10 +102,13 @@ async def below(tx: Reads, workspace_id: UUID, list_ids: Iterable[UUID]) -> dict
     return {row["list_id"]: _list(row) async for row in rows}
 
 
-async def keep(tx: Transaction, workspace_id: UUID, list_ids: Iterable[UUID]) -> None:
-    """Let nobody change these lists until the transaction ends."""
-    async for _ in queries.keep(tx, workspace_id=workspace_id, list_ids=list(list_ids)):
-        pass
+async def keep(tx: Transaction, workspace_id: UUID) -> None:
+    """Let nobody change rules of this workspace's lists until the transaction ends.
+
+    Who compiles rules keeps them, so that no change of a list comes between reading it and writing
+    what was made of it.
+    """
+    await queries.keep(tx, workspace_id=workspace_id)
 
 
 async def page(pool: Pool, **query: Any) -> tuple[list[StoredList], int]:

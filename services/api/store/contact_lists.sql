@@ -48,12 +48,11 @@ WITH RECURSIVE below (list_id) AS (
 SELECT contact_list.* FROM below JOIN contact_list USING (list_id)
  WHERE workspace_id = :workspace_id;
 
--- name: keep(workspace_id, list_ids)
--- These lists; nobody may change them until the transaction ends.
-SELECT list_id FROM contact_list
- WHERE workspace_id = :workspace_id AND list_id = ANY (:list_ids::uuid[])
- ORDER BY list_id
-   FOR SHARE;
+-- name: keep(workspace_id)!
+-- Let nobody change the rules of this workspace's lists, or add a dynamic one, until the transaction
+-- ends; others may ask for the same meanwhile.
+SELECT pg_advisory_xact_lock_shared(
+       hashtextextended('contact_list ' || :workspace_id::uuid::text, 0));
 
 -- name: page(workspace_id, kinds, search, at_most, skip)
 -- Lists of a workspace, oldest first, each with how many there are in all.

@@ -10,8 +10,16 @@ queries = queries_beside(__file__)
 
 
 async def hold(tx: Transaction, workspace_id: UUID) -> None:
-    """Let nobody else add custom fields to a workspace until the transaction ends."""
+    """Let nobody else add or change custom fields of a workspace until the transaction ends."""
     await queries.hold(tx, workspace_id=workspace_id)
+
+
+async def keep(tx: Transaction, workspace_id: UUID) -> None:
+    """Let nobody add or change custom fields of a workspace until the transaction ends.
+
+    Who compiles rules keeps the fields they name, as it keeps the lists.
+    """
+    await queries.keep(tx, workspace_id=workspace_id)
 
 
 async def add(

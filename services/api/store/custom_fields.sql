@@ -1,6 +1,12 @@
 -- name: hold(workspace_id)!
--- Let nobody else add custom fields to this workspace until the transaction ends.
+-- Let nobody else add or change custom fields of this workspace until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('custom_field ' || :workspace_id::uuid::text, 0));
+
+-- name: keep(workspace_id)!
+-- Let nobody add or change custom fields of this workspace until the transaction ends; others may ask
+-- for the same meanwhile.
+SELECT pg_advisory_xact_lock_shared(
+       hashtextextended('custom_field ' || :workspace_id::uuid::text, 0));
 
 -- name: add(custom_field_id, workspace_id, name, api_name, type)$
 -- A new custom field; null if its api name is taken.

@@ -189,8 +189,13 @@ async def custom_fields(tx: Reads, workspace_id: UUID) -> list[dict[str, Any]]:
 
 async def custom_field_definitions(tx: Reads, workspace_id: UUID) -> dict[UUID, CustomField]:
     """Give the custom fields as rules use them, by id; only those that are active."""
+    return active_definitions(await custom_fields(tx, workspace_id))
+
+
+def active_definitions(fields: Iterable[Mapping[str, Any]]) -> dict[UUID, CustomField]:
+    """Give those custom fields that are active as rules use them, by id."""
     return {
         row["custom_field_id"]: CustomField(api_name=row["api_name"], type=FieldType(row["type"]))
-        for row in await custom_fields(tx, workspace_id)
+        for row in fields
         if row["active"]
     }

@@ -1,5 +1,6 @@
 """Flows: as their users wrote them, and what that was compiled to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 from libs.chassis.postgres.pool import Pool, Transaction
 from libs.chassis.postgres.statements import queries_beside
 from libs.domain.flow import FlowStatus
+from services.api.store.flow_dependencies import DependencyChange
 from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
@@ -102,10 +104,35 @@ async def page(pool: Pool, **query: Any) -> tuple[list[StoredFlow], int]:
     return [_flow(row) for row in rows], total
 
 
-async def active_naming(tx: Transaction, workspace_id: UUID, some_id: UUID) -> list[StoredFlow]:
+async def active_naming(
+    tx: Transaction, workspace_id: UUID, some_id: UUID | str
+) -> list[StoredFlow]:
     """Give the active flows in whose definition an id stands, wherever and as whatever."""
     rows = queries.active_naming(tx, workspace_id=workspace_id, some_id=str(some_id))
     return [_flow(row) async for row in rows]
+
+
+async def lock_dependants(
+    tx: Transaction, change: DependencyChange, at_most: int
+) -> list[StoredFlow]:
+    """Read the next flows that depend on what has changed, and keep others from changing them."""
+    rows = queries.lock_dependants(
+        tx, workspace_id=change.workspace_id, needs_id=change.needs_id,
+        after_id=change.after_id, at_most=at_most,
+    )  # fmt: skip
+    return [_flow(row) async for row in rows]
+
+
+async def republish(tx: Transaction, flows: Sequence[StoredFlow]) -> None:
+    """Write flows as they are published anew."""
+    if flows:
+        await queries.republish(
+            tx,
+            flow_ids=[flow.flow_id for flow in flows],
+            versions=[flow.version for flow in flows],
+            definitions=[flow.definition for flow in flows],
+            compilers=[flow.compiler for flow in flows],
+        )
 
 
 def _columns(written: Written) -> Json:

@@ -62,3 +62,25 @@ SELECT * FROM flow
  WHERE workspace_id = :workspace_id
    AND status = 'active'
    AND strpos(definition::text, :some_id::text) > 0;
+
+-- name: lock_dependants(workspace_id, needs_id, after_id, at_most)
+-- Some of the flows that depend on something, in the order of their ids, for a change of them.
+SELECT flow.*
+  FROM flow_dependency JOIN flow USING (workspace_id, flow_id)
+ WHERE workspace_id = :workspace_id
+   AND needs_id = :needs_id
+   AND flow_id > coalesce(:after_id::uuid, '00000000-0000-0000-0000-000000000000')
+ ORDER BY flow_id
+ LIMIT :at_most::int
+   FOR UPDATE OF flow;
+
+-- name: republish(flow_ids, versions, definitions, compilers)!
+-- Flows as they are published anew. Their authors changed nothing: `updated_at` stays.
+UPDATE flow AS mine
+   SET version = anew.version,
+       published_version = anew.version,
+       definition = anew.definition,
+       compiler = anew.compiler
+  FROM unnest(:flow_ids::uuid[], :versions::int[], :definitions::jsonb[], :compilers::int[])
+       AS anew (flow_id, version, definition, compiler)
+ WHERE mine.flow_id = anew.flow_id;

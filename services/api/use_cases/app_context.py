@@ -40,6 +40,11 @@ class AppContext:
         return webhook_tokens(self.settings.signing_key.get_secret_value())
 
     @cached_property
+    def dependency_changed(self) -> asyncio.Event:
+        """What is set when a list or a field has changed that flows may have inlined."""
+        return asyncio.Event()
+
+    @cached_property
     def webhooks_allowed(self) -> Allowed:
         """Where webhooks may go although it is not public."""
         return Allowed.of(self.settings.webhook_allowed.split(","))

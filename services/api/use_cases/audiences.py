@@ -1,12 +1,11 @@
 """Who is on a dynamic list: judged when it is asked, contact by contact."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from libs.domain.predicates import Predicate, compile_rule
-from libs.domain.rules import AnyRule, nodes_of
+from libs.domain.predicates import CompiledSegments, compile_rule
+from libs.domain.rules import AnyRule, ListMembership, nodes_of
 from services.api.store import directory
 from services.api.store.contact_lists import StoredList
 from services.api.store.directory import Place, StoredContact
@@ -35,19 +34,20 @@ async def members(
     """Look through contacts, newest first, for those on a dynamic list.
 
     It reads no more than `MOST_JUDGED` contacts, fewer where the rules are long, so it may find
-    fewer than `at_most`, or none, and still not be at the end.
+    fewer than `at_most`, or none, and still not be at the end. What cannot be judged is no
+    membership.
     """
     workspace_id = wanted.workspace_id
     fields = await directory.custom_field_definitions(app_context.pool, workspace_id)
     trees = await rules_of(app_context.pool, workspace_id, [wanted.list_id])
-    judged_by = {list_id: compile_rule(tree, fields) for list_id, tree in trees.items()}
+    is_member = compile_rule(_on(wanted.list_id), fields, CompiledSegments(trees, fields))
     now, found, left = app_context.clock.now(), list[StoredContact](), _budget(trees.values())
     while left:
         asked = min(left, _PAGE)
         page = await directory.newest(app_context.pool, workspace_id, after, asked)
         for contact in page:
             after = (contact.created_at, contact.snapshot.contact_id)
-            if _is_member(contact, judged_by, wanted.list_id, now):
+            if is_member(contact.snapshot, now).outcome:
                 found.append(contact)
                 if len(found) == at_most:
                     return Search(found, after)
@@ -57,21 +57,14 @@ async def members(
     return Search(found, after)
 
 
-def _budget(trees: Iterable[AnyRule]) -> int:
+def _budget(trees: Iterable[AnyRule | None]) -> int:
     """Say how many contacts one call may judge."""
-    nodes = sum(1 for tree in trees for _ in nodes_of(tree))
-    return max(_LEAST_JUDGED, min(MOST_JUDGED, _MOST_CONDITIONS // nodes))
+    nodes = sum(1 for tree in trees if tree for _ in nodes_of(tree))
+    return max(_LEAST_JUDGED, min(MOST_JUDGED, _MOST_CONDITIONS // max(nodes, 1)))
 
 
-def _is_member(
-    contact: StoredContact, judged_by: Mapping[UUID, Predicate], list_id: UUID, now: datetime
-) -> bool:
-    """Judge the lists one after another; each sees whether the contact is on those before it.
-
-    What cannot be judged is no membership.
-    """
-    snapshot = replace(contact.snapshot, lists=contact.snapshot.lists - judged_by.keys())
-    for each, predicate in judged_by.items():
-        if predicate(snapshot, now).outcome:
-            snapshot = replace(snapshot, lists=snapshot.lists | {each})
-    return list_id in snapshot.lists
+def _on(list_id: UUID) -> ListMembership:
+    """Ask what a flow would ask: is the contact on this list."""
+    return ListMembership(
+        kind="condition", source="list_membership", list_id=list_id, operator="is_member"
+    )

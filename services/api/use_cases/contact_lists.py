@@ -7,10 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.chassis.postgres.pool import Reads
+from libs.chassis.telemetry.logs import logger
 from libs.contracts.contact_events import ListContactAdded, ListContactRemoved, ListRef
 from libs.contracts.message import derived_id
 from libs.domain.contact import CustomField
@@ -23,7 +24,7 @@ from libs.domain.rules import (
     ListMembership,
 )
 from services.api.store import contact_lists as store
-from services.api.store import directory
+from services.api.store import directory, flow_dependencies
 from services.api.store.contact_lists import ListContent, StoredList
 from services.api.store.directory import StoredContact
 from services.api.use_cases.app_context import AppContext
@@ -33,6 +34,7 @@ from services.api.use_cases.problems import Problem, contact_not_found, invalid,
 
 MOST_BELOW = 20
 """On how many other dynamic lists one may rest, to any depth: judging it judges them all."""
+_log = logger(__name__)
 _RULES: TypeAdapter[AnyRule] = TypeAdapter(AudienceRules)
 Place = tuple[str, AnyRule]
 """A node of a tree, and its path."""
@@ -54,6 +56,8 @@ async def create(
             return await store.name_list(unit.tx, workspace_id, list_id, content, now)
         checked = await _checked(unit, workspace_id, list_id, content)
         added = await store.add_dynamic(unit.tx, workspace_id, list_id, checked, now)
+        await flow_dependencies.changed(unit.tx, workspace_id, list_id)
+    app_context.dependency_changed.set()
     if added is None:
         raise Problem("conflict", "list_already_exists", "There is a list with this id already")
     return added
@@ -63,6 +67,8 @@ async def change(
     app_context: AppContext, workspace_id: UUID, list_id: UUID, changes: Mapping[str, Any]
 ) -> StoredList:
     """Rename a list, describe it anew, or give a dynamic one other rules.
+
+    Flows that ask about it, itself or through other lists, hear of other rules soon after.
 
     Raises:
         Problem: If there is no such list, a static one would get rules, or rules are wrong.
@@ -78,7 +84,11 @@ async def change(
             if (content.rules is None) is (known.kind == "dynamic"):
                 raise invalid("rules", f"a {known.kind} list stays what it is")
             content = await _checked(unit, workspace_id, list_id, content)
-        return await store.change(unit.tx, workspace_id, list_id, content, app_context.clock.now())
+            await flow_dependencies.changed(unit.tx, workspace_id, list_id)
+        now = app_context.clock.now()
+        changed = await store.change(unit.tx, workspace_id, list_id, content, now)
+    app_context.dependency_changed.set()
+    return changed
 
 
 def _written(content: ListContent) -> dict[str, Any]:
@@ -138,12 +148,14 @@ def _places(rule: AnyRule, path: str = "rules") -> Iterable[Place]:
             yield from _places(child, f"{path}.conditions.{at}")
 
 
-async def rules_of(tx: Reads, workspace_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, AnyRule]:
+async def rules_of(
+    tx: Reads, workspace_id: UUID, list_ids: Iterable[UUID]
+) -> dict[UUID, AnyRule | None]:
     """Give the trees of the dynamic lists among these, and of all they rest on, to any depth.
 
-    They are in an order in which each comes after all that it asks about, so a caller that inlines
-    them, or judges them, goes through them once. A caller whose result must stay true as long as
-    its transaction lasts asks `store.contact_lists.keep` for them.
+    Each comes after all that it asks about; None is what this version of the program cannot judge.
+    A caller whose result must stay true as long as its transaction lasts asks
+    `store.contact_lists.keep` for that before.
     """
     found = await store.below(tx, workspace_id, list_ids)
     dynamic = {one.list_id: one for one in found.values() if one.rules is not None}
@@ -152,7 +164,15 @@ async def rules_of(tx: Reads, workspace_id: UUID, list_ids: Iterable[UUID]) -> d
         ordered = [list_id for list_id in order.static_order() if list_id in dynamic]
     except CycleError as error:
         raise AssertionError("dynamic lists in a circle") from error
-    return {list_id: _RULES.validate_python(dynamic[list_id].rules) for list_id in ordered}
+    return {list_id: _read(dynamic[list_id]) for list_id in ordered}
+
+
+def _read(stored: StoredList) -> AnyRule | None:
+    try:
+        return _RULES.validate_python(stored.rules)
+    except ValidationError:
+        _log.warning("list.not_judgeable", list_id=str(stored.list_id))
+        return None
 
 
 async def put_on(

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from libs.domain.calendar import read_instant
 from libs.domain.contact import STANDARD_FIELDS, FieldType, Scalar
-from services.api.store import custom_fields, directory
+from services.api.store import custom_fields, directory, flow_dependencies
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.problems import Problem, invalid
 
@@ -58,12 +58,18 @@ async def change(
 ) -> dict[str, Any]:
     """Rename a custom field, deactivate it or make it active again.
 
+    Flows that look at it hear soon after whether it is active.
+
     Raises:
         Problem: If there is no such field.
     """
     name, active = changes.get("name"), changes.get("active")
     async with app_context.relay.unit() as unit:
+        await custom_fields.hold(unit.tx, workspace_id)
         changed = await custom_fields.change(unit.tx, workspace_id, field_id, name, active=active)
+        if active is not None:
+            await flow_dependencies.changed(unit.tx, workspace_id, field_id)
+    app_context.dependency_changed.set()
     if changed is None:
         raise custom_field_not_found()
     return changed

@@ -14,8 +14,8 @@ from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.bodies import problem_of
-from services.api.use_cases.flows import definition_of
 from services.api.use_cases.problems import Problem, email_not_found
+from services.api.use_cases.publishing import definition_of
 
 Address = Annotated[
     str, Field(max_length=320, pattern=r"^[^@\s<>,;:\"\x00-\x1f]+@[^@\s<>,;:\"\x00-\x1f]+$")

@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.contracts.membership_events import TimelineEntry
-from services.api.store import address_claims, deleted_contacts, personal_data
+from services.api.store import address_claims, deleted_contacts, personal_data, web_pages
 from services.api.store.directory import ContactKey
 from services.api.store.memberships import Update
 
@@ -43,8 +43,9 @@ def impersonal_update(update: Update) -> Update:
 
 
 async def erase(tx: Transaction, contacts: Sequence[ContactKey]) -> None:
-    """Erase what memberships and refusals say of contacts as persons."""
+    """Erase what memberships and refusals say of contacts as persons, and their web pages."""
     await personal_data.erase(tx, contacts, impersonal)
+    await web_pages.erase(tx, contacts)
 
 
 async def erase_due(pool: Pool) -> None:

@@ -1,16 +1,15 @@
 """Flows, whatever the dialect: create, read, edit, delete."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from libs.chassis.exactly_once.relay import Unit
-from libs.contracts.flow_definitions import FlowDefined
-from libs.domain.flow import Definition, Flow, FlowStatus
+from libs.domain.flow import FlowStatus
 from libs.domain.webhook_url import UrlRefused, judge_url
-from services.api.store import directory, flows
+from services.api.store import flows
 from services.api.store.flows import Change, StoredFlow, Written
-from services.api.use_cases import webhook_tokens
+from services.api.use_cases import publishing, webhook_tokens
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.dialects import Dialect, Document, FlowKey
 from services.api.use_cases.problems import Problem, flow_not_found, invalid
@@ -129,8 +128,8 @@ def _written(
 
 
 def _compiled(dialect: Dialect, document: Document) -> Written:
-    definition = dialect.compile(document).model_dump(mode="json", exclude_unset=True)
-    return Written(dialect.name, document, definition, dialect.compiler)
+    definition = dialect.compile(document)
+    return Written(dialect.name, document, publishing.written(definition), dialect.compiler)
 
 
 def _check_webhooks(app_context: AppContext, dialect: Dialect, written: Written) -> None:
@@ -142,11 +141,6 @@ def _check_webhooks(app_context: AppContext, dialect: Dialect, written: Written)
             judge_url(step["url"], app_context.webhooks_allowed)
         except UrlRefused as refused:
             raise invalid(f"steps.{at}.{dialect.webhook_url}", str(refused)) from None
-
-
-def definition_of(flow: StoredFlow) -> Definition:
-    """Give what a flow's document was compiled to, maybe by a newer version of the program."""
-    return Definition.model_validate(flow.definition)
 
 
 def _check_editable(flow: StoredFlow, *, structure: bool) -> None:
@@ -174,7 +168,7 @@ async def save(
         change = _recompiled(app_context, flow, change)
     changed = await flows.change(unit.tx, flow, change, now)
     if change.published:
-        unit.enqueue(await _published(unit, changed, now, reply=reply))
+        await publishing.publish(unit, changed, now, reply=reply)
     return changed
 
 
@@ -198,26 +192,8 @@ def _check_home(app_context: AppContext, flow: StoredFlow, dialect: Dialect) -> 
 def _recompiled(app_context: AppContext, flow: StoredFlow, change: Change) -> Change:
     """Compile a flow anew if its dialect's compiler has changed since."""
     home = app_context.dialects[flow.dialect]
-    if flow.compiler >= home.compiler or change.status is FlowStatus.DELETED:
+    definition = publishing.compiled_anew(replace(flow, status=change.status or flow.status), home)
+    if definition is None:
         return change
-    return Change(_compiled(home, flow.document), change.status, change.published)
-
-
-async def _published(unit: Unit, flow: StoredFlow, now: datetime, *, reply: bool) -> FlowDefined:
-    """Write what the services are told of a flow: all of it, and the custom fields it names."""
-    fields = await directory.custom_field_definitions(unit.tx, flow.workspace_id)
-    whole = {
-        **flow.definition,
-        "flow_id": flow.flow_id,
-        "workspace_id": flow.workspace_id,
-        "version": flow.version,
-        "status": flow.status,
-        "custom_fields": definition_of(flow).custom_fields_named(fields),
-    }
-    return FlowDefined(
-        id=uuid4(),
-        time=now,
-        workspace_id=flow.workspace_id,
-        flow=Flow.model_validate(whole),
-        reply=reply,
-    )
+    anew = Written(home.name, flow.document, publishing.written(definition), home.compiler)
+    return Change(anew, change.status, change.published)

@@ -9,12 +9,14 @@ from libs.chassis.telemetry.logs import logger
 from libs.domain.flow import FlowStatus
 from libs.domain.inventory import Inventory
 from libs.domain.readiness import Readiness, readiness
-from services.api.store import directory, emails
+from services.api.store import directory, emails, page_templates
 from services.api.store.flows import Change, StoredFlow
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.contact_lists import rules_of
 from services.api.use_cases.dialects import FlowKey
-from services.api.use_cases.flows import definition_of, lock, save, wrong_status
+from services.api.use_cases.flows import lock, save, wrong_status
 from services.api.use_cases.problems import not_ready
+from services.api.use_cases.publishing import definition_of
 
 _log = logger(__name__)
 
@@ -77,13 +79,19 @@ async def ready(app_context: AppContext, unit: Unit, flow: StoredFlow) -> Readin
     definition = definition_of(flow)
     lists = await directory.lists(unit.tx, flow.workspace_id)
     mails = await emails.known(unit.tx, flow.workspace_id, definition.emails_named())
+    segments = await rules_of(unit.tx, flow.workspace_id, definition.names({}).lists)
     inventory = Inventory(
         emails={email_id: mail.status for email_id, mail in mails.items()},
         email_tags={email_id: mail.contact_tags for email_id, mail in mails.items()},
         emails_without_text=frozenset(one for one, mail in mails.items() if mail.without_text),
         lists=frozenset(one["list_id"] for one in lists if one["kind"] == "static"),
+        segments=definition.segments_named(segments),
         custom_fields=await directory.custom_field_definitions(unit.tx, flow.workspace_id),
         secrets=app_context.settings.webhook_secrets,
+        templates=await page_templates.statuses(
+            unit.tx, flow.workspace_id, definition.templates_named()
+        ),
+        page_generator=app_context.settings.page_generator_url is not None,
     )
     return readiness(definition, inventory)
 

@@ -81,6 +81,11 @@ def email_not_found() -> Problem:
     return Problem("not_found", "email_not_found", "Email not found")
 
 
+def template_not_found() -> Problem:
+    """No such template of web pages in this workspace."""
+    return Problem("not_found", "template_not_found", "Template not found")
+
+
 def contact_not_found() -> Problem:
     """No such contact in this workspace."""
     return Problem("not_found", "contact_not_found", "Contact not found")

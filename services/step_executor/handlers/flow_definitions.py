@@ -7,8 +7,9 @@ from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.flow_definitions import EmailDefined, FlowDefined, FlowDefinition
 from libs.contracts.message import Message, derived_id
-from libs.contracts.step_commands import ApplyFlow
-from services.step_executor.store import definitions
+from libs.contracts.step_commands import ApplyFlow, RestateDates
+from libs.domain.flow import FlowStatus
+from services.step_executor.store import date_fields, definitions
 from services.step_executor.store.definitions import StoredFlow
 from services.step_executor.use_cases.apply_flow import concerns_members
 
@@ -36,18 +37,53 @@ async def _take_flows(
     newest = {one[1].flow.flow_id: one for one in sorted(defined, key=_version)}
     known = await definitions.lock_flows(tx, newest)
     stored: list[StoredFlow] = []
+    taken: list[Defined] = []
     outgoing: list[Outgoing] = []
     for received, message in newest.values():
         flow, before = message.flow, known.get(message.flow.flow_id)
         if before is not None and before.flow.version >= flow.version:
             continue
+        taken.append((received, message))
         if before is None or concerns_members(before.flow, flow):
             stored.append(StoredFlow(flow, flow.version))
             outgoing += received.causes_all(_for_every_partition(message, partitions))
         else:
             stored.append(StoredFlow(flow, before.applied_version))
     await definitions.put_flows(tx, stored)
-    return outgoing
+    return outgoing + await _begin_to_tell_dates(tx, taken, partitions)
+
+
+async def _begin_to_tell_dates(
+    tx: Transaction, taken: Sequence[Defined], partitions: int
+) -> list[Outgoing]:
+    """Note the fields that date triggers go by; have every partition restate what is new.
+
+    A batch that did not see the note is over before its partition is given that command.
+    """
+    fields = {
+        (message.workspace_id, trigger.field): (received, message)
+        for received, message in taken
+        if message.flow.status is FlowStatus.ACTIVE
+        for trigger in message.flow.date_triggers.values()
+        if trigger.field
+    }
+    new = await date_fields.add(tx, fields)
+    return [
+        one
+        for named in new
+        for one in fields[named][0].causes_all(_restated(fields[named][1], named[1], partitions))
+    ]
+
+
+def _restated(message: FlowDefined, field: str, partitions: int) -> Iterator[Message]:
+    for partition in range(partitions):
+        yield RestateDates(
+            id=derived_id("restate", message.id, field, partition),
+            time=message.time,
+            workspace_id=message.workspace_id,
+            field=field,
+            partition=partition,
+        )
 
 
 def _version(defined: Defined) -> int:

@@ -1,16 +1,22 @@
 """The ways out: what the loop of a sender asks of a channel, and the two channels there are."""
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
 from libs.domain.walk_events import Channel
+from services.step_executor.deliveries.gate import Gate
 from services.step_executor.deliveries.make_delivery import MakeDelivery
 from services.step_executor.deliveries.target import Target
 from services.step_executor.deliveries.webhook.make_webhook import MakeWebhook
 from services.step_executor.deliveries.webhook.targets import WebhookTargets
+from services.step_executor.settings import Settings
 from services.step_executor.store.deliveries import Claimed, GivenBack, Job, Result
 from services.step_executor.use_cases.claim_deliveries import ClaimDeliveries
 from services.step_executor.use_cases.claim_webhooks import ClaimWebhooks
+
+_LONGEST_WAIT_SECONDS = 5.0
 
 
 class Outlet(Protocol):
@@ -40,20 +46,34 @@ class Outlet(Protocol):
     def ended(self, claimed: Claimed) -> None:
         """One is no more under way."""
 
+    def let_waiting_go(self) -> None:
+        """Begin none of those any more that still wait for a place."""
+
 
 class MailOutlet:
-    """Mails: all to one server."""
+    """Mails: all to one server.
+
+    Some are claimed ahead, so that claims and results come in large batches, and wait here for a
+    place among those that are made at once. None waits long: what it was judged on may change.
+    """
 
     channel: Channel = "email"
     is_brief = False
 
     def __init__(
-        self, claims: ClaimDeliveries, make: MakeDelivery, target: Target, at_once: int
+        self,
+        claims: ClaimDeliveries,
+        make: MakeDelivery,
+        target: Target,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._claims = claims
         self._make = make
         self._target = target
-        self._at_once = at_once
+        self._clock = clock
+        self._gate = Gate(settings.deliveries_at_once)
+        self._claimed_at_once = settings.deliveries_at_once + settings.deliveries_claimed_ahead
         self.in_flight = 0
 
     def is_blocked(self, claimed: Claimed) -> bool:  # noqa: ARG002  (they all go there)
@@ -62,13 +82,27 @@ class MailOutlet:
 
     async def claim(self, token: UUID, unrecorded: int) -> list[Job]:
         """Claim mails."""
-        room = self._at_once - self.in_flight - unrecorded
+        if self._target.is_down:
+            self.let_waiting_go()
+        room = self._claimed_at_once - self.in_flight - unrecorded
         room = self._target.room(room, self.in_flight)
         return await self._claims.claim(token, room) if room > 0 else []
 
     async def make(self, job: Job) -> Result | GivenBack:
-        """Send one."""
-        return await self._make.make(job)
+        """Send one, when there is a place for it; give it back if that takes long."""
+        came_at = self._clock()
+        if not await self._gate.enter():
+            return GivenBack(job.claimed.key, 0.0)
+        try:
+            if self._clock() - came_at > _LONGEST_WAIT_SECONDS:
+                return GivenBack(job.claimed.key, 0.0)
+            return await self._make.make(job)
+        finally:
+            self._gate.leave()
+
+    def let_waiting_go(self) -> None:
+        """Give back those that wait for a place."""
+        self._gate.turn_away()
 
     def began(self, claimed: Claimed) -> None:  # noqa: ARG002  (they are only counted)
         """One is under way."""
@@ -116,3 +150,6 @@ class WebhookOutlet:
         """One is no more under way."""
         self.in_flight -= 1
         self._targets.ended(claimed.lane)
+
+    def let_waiting_go(self) -> None:
+        """Do nothing: what is claimed is begun at once."""

@@ -61,6 +61,8 @@ class SendDeliveries:
             await self._turn(claiming=True)
             await self._pause()
         self._let_suspects_go()
+        for outlet in self._outlets.values():
+            outlet.let_waiting_go()
         await self._turn(claiming=False)
         while self._in_flight or not self._results.is_empty:
             await self._pause()

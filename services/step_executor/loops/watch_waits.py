@@ -5,7 +5,8 @@ and nothing would fail. So every standing wait is judged anew now and then, a pa
 Whatever is found is a fault of this program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,14 +14,15 @@ from prometheus_client import Gauge
 
 from libs.chassis.clock import Clock
 from libs.chassis.outages import retry_later
-from libs.chassis.postgres.pool import Pool, transaction
+from libs.chassis.postgres.pool import Pool, Transaction, transaction
 from libs.chassis.telemetry.logs import logger
 from libs.domain.flow import Flow
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import is_over
-from services.step_executor.store import memberships
+from services.step_executor.store import activity, memberships
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.memberships import Standing
+from services.step_executor.use_cases.activity_log import needed_of
 
 MISSED = Gauge(
     "millrace_missed_wakeups", "Standing waits that are over and that nothing woke. Must be 0."
@@ -54,12 +56,25 @@ class WatchWaits:
                 last = await memberships.end_of_page(tx, self._after, self._page)
                 standing = await memberships.waits(tx, self._after, last)
                 flows = await self._flows.read(tx, {one.membership.flow_id for one in standing})
+                standing = await _with_activity(tx, standing, flows, self._clock.now())
             self._found += sum(_is_missed(one, flows, self._clock.now()) for one in standing)
             self._after = last or _FIRST
             if last is None:
                 self.count, self._found = self._found, 0
         self.count = max(self.count, self._found)
         MISSED.set(self.count)
+
+
+async def _with_activity(
+    tx: Transaction, standing: Sequence[Standing], flows: Mapping[UUID, Flow], now: datetime
+) -> list[Standing]:
+    """Add what rules may ask of what the contacts did."""
+    needs = needed_of(flows, (one.membership for one in standing))
+    past = await activity.read(tx, needs, now)
+    return [
+        one._replace(contact=replace(one.contact, activity=past.get(one.membership.contact_key)))
+        for one in standing
+    ]
 
 
 def _is_missed(standing: Standing, flows: Mapping[UUID, Flow], now: datetime) -> bool:

@@ -18,7 +18,9 @@ CREATE TABLE email_definition (
 -- What is known of each contact, as its events tell it. A contact that is gone leaves a row without
 -- anything of it for some time, so that an update that comes late does not bring it back. `times` says
 -- when each fact was said, so that what comes late, or again, does not overwrite what is newer.
+-- Contacts of one partition lie together: what it is asked about all of them is a range.
 CREATE TABLE contact (
+    partition int NOT NULL,
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     fields jsonb NOT NULL,
@@ -26,9 +28,17 @@ CREATE TABLE contact (
     lists uuid[] NOT NULL,
     times jsonb NOT NULL DEFAULT '{}',
     deleted_at timestamptz,
-    PRIMARY KEY (workspace_id, contact_id)
+    PRIMARY KEY (partition, workspace_id, contact_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX deleted_contact ON contact (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- The fields that date triggers of active flows go by, or once went by. Only of these is the
+-- scheduler told: most workspaces have none, and few contacts would ever be asked for.
+CREATE TABLE date_field (
+    workspace_id uuid NOT NULL,
+    field text NOT NULL,
+    PRIMARY KEY (workspace_id, field)
+);
 
 -- Live memberships: one contact's one run through one flow. The states are drawn in
 -- libs/domain/membership.py. A membership that ends moves to `ended_membership`, so this table and
@@ -44,7 +54,8 @@ CREATE TABLE membership (
     updated_at timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('active', 'waiting')),
     -- A live membership has exactly one reason to move.
-    waiting_on text NOT NULL CHECK (waiting_on IN ('timer', 'delivery', 'event', 'reactivation')),
+    waiting_on text NOT NULL CHECK (
+        waiting_on IN ('timer', 'delivery', 'event', 'answer', 'reactivation')),
     hop int NOT NULL CHECK (hop >= 0),
     step_id text,
     stood_at timestamptz NOT NULL,
@@ -60,7 +71,8 @@ CREATE TABLE membership (
     sequence int NOT NULL CHECK (sequence >= 0),
     -- How many flows, one causing the next, led to it: what tells a loop of flows.
     depth int NOT NULL DEFAULT 0,
-    CONSTRAINT timers_are_due_some_time CHECK (waiting_on <> 'timer' OR waiting_until IS NOT NULL),
+    CONSTRAINT timers_are_due_some_time CHECK (
+        waiting_on NOT IN ('timer', 'answer') OR waiting_until IS NOT NULL),
     CONSTRAINT waits_listen CHECK (waiting_on <> 'event' OR cardinality(listens) > 0),
     CONSTRAINT parked_memberships_know_what_happened CHECK (
         (waiting_on = 'reactivation') = (parked IS NOT NULL)),
@@ -99,6 +111,61 @@ CREATE TABLE ended_membership (
 ) PARTITION BY RANGE (archived_at);
 CREATE TABLE ended_membership_default PARTITION OF ended_membership DEFAULT;
 CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id, flow_id);
+
+-- What contacts did: what was recorded of them, and what became of mails and forms. Only added to.
+-- `recorded_at` is real time, `at` is when it happened as its event says. An event is here once: who
+-- adds one looks for it before. Months that are older than a setting go, and what they held is
+-- counted in `activity_total` from then on, so that all there ever was is this and that together.
+CREATE TABLE activity (
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    at timestamptz NOT NULL,
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    event_key uuid NOT NULL,
+    metric text NOT NULL,
+    email_id uuid,
+    form_id text,
+    tent_id uuid
+) PARTITION BY RANGE (recorded_at);
+CREATE TABLE activity_default PARTITION OF activity DEFAULT;
+CREATE INDEX activity_of_contact ON activity (contact_id, metric, at);
+CREATE TABLE activity_total (
+    contact_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    metric text NOT NULL,
+    email_id uuid,
+    form_id text,
+    tent_id uuid,
+    number bigint NOT NULL CHECK (number > 0),
+    CONSTRAINT one_total_of_each UNIQUE NULLS NOT DISTINCT (
+        contact_id, workspace_id, metric, email_id, form_id, tent_id)
+);
+
+-- Count what was recorded before an instant in the totals: its partition goes in the same
+-- transaction. Adding up may take long, so nothing is locked meanwhile; who is erased in that time
+-- is taken out of the totals once nobody can erase any more.
+CREATE FUNCTION fold_activity(before timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    folded text;
+BEGIN
+    INSERT INTO activity_total AS mine (
+           contact_id, workspace_id, metric, email_id, form_id, tent_id, number)
+    SELECT contact_id, workspace_id, metric, email_id, form_id, tent_id, count(*)
+      FROM activity
+     WHERE recorded_at < before
+     GROUP BY contact_id, workspace_id, metric, email_id, form_id, tent_id
+        ON CONFLICT ON CONSTRAINT one_total_of_each DO UPDATE
+       SET number = mine.number + EXCLUDED.number;
+    FOR folded IN SELECT partition FROM partitions_before('activity', before) LOOP
+        EXECUTE format('LOCK TABLE %s IN SHARE MODE', folded);
+    END LOOP;
+    DELETE FROM activity_total AS mine
+     USING contact
+     WHERE contact.deleted_at > now() - interval '1 hour'
+       AND contact.contact_id = mine.contact_id
+       AND contact.workspace_id = mine.workspace_id;
+END $$;
 
 -- Deliveries that are planned or under way: a queue. Rows leave it when their result was taken.
 --   pending   may be claimed

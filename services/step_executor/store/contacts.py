@@ -1,6 +1,6 @@
 """What is known of each contact: a projection of its events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
 from libs.chassis.postgres.pool import Transaction
@@ -12,11 +12,20 @@ ContactKey = tuple[UUID, UUID]
 """Workspace and contact."""
 
 
-async def read(tx: Transaction, keys: Iterable[ContactKey]) -> dict[ContactKey, ContactSnapshot]:
-    """Give what is known of these contacts, also that one is gone; unknown ones are left out."""
-    listed = list(keys)
+async def read(
+    tx: Transaction, partitions: Mapping[ContactKey, int]
+) -> dict[ContactKey, ContactSnapshot]:
+    """Give what is known of these contacts, also that one is gone; unknown ones are left out.
+
+    Args:
+        tx: The transaction.
+        partitions: In which partition each of them lives.
+    """
     rows = queries.read(
-        tx, workspace_ids=[key[0] for key in listed], contact_ids=[key[1] for key in listed]
+        tx,
+        partitions=list(partitions.values()),
+        workspace_ids=[key[0] for key in partitions],
+        contact_ids=[key[1] for key in partitions],
     )
     return {
         (row["workspace_id"], row["contact_id"]): ContactSnapshot(
@@ -31,13 +40,33 @@ async def read(tx: Transaction, keys: Iterable[ContactKey]) -> dict[ContactKey, 
     }
 
 
-async def write(tx: Transaction, changed: Mapping[ContactKey, ContactSnapshot]) -> None:
-    """Write contacts."""
+async def page(tx: Transaction, place: tuple[int, UUID, UUID], at_most: int) -> list[UUID]:
+    """Give some contacts in order of their ids, also those that are gone.
+
+    Args:
+        tx: The transaction.
+        place: Partition, workspace, and the contact after which to go on.
+        at_most: How many.
+    """
+    partition, workspace_id, after = place
+    rows = queries.page(
+        tx, partition=partition, workspace_id=workspace_id, after=after, at_most=at_most
+    )
+    return [row["contact_id"] async for row in rows]
+
+
+async def write(
+    tx: Transaction,
+    changed: Mapping[ContactKey, ContactSnapshot],
+    partitions: Mapping[ContactKey, int],
+) -> None:
+    """Write contacts, each with the partition in which it lives."""
     if not changed:
         return
     snapshots = changed.values()
     await queries.write(
         tx,
+        partitions=[partitions[key] for key in changed],
         workspace_ids=[key[0] for key in changed],
         contact_ids=[key[1] for key in changed],
         fields=[one.fields for one in snapshots],

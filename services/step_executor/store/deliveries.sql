@@ -199,7 +199,9 @@ SELECT delivery.membership_id, delivery.hop,
    AND membership.hop = mine.hop
    AND membership.waiting_on = 'delivery'
   LEFT JOIN contact
-    ON contact.workspace_id = delivery.workspace_id AND contact.contact_id = delivery.contact_id
+    ON contact.partition = delivery.partition
+   AND contact.workspace_id = delivery.workspace_id
+   AND contact.contact_id = delivery.contact_id
   LEFT JOIN flow_definition ON flow_definition.flow_id = delivery.flow_id
   LEFT JOIN email_definition ON email_definition.email_id = delivery.email_id
   LEFT JOIN partition_lag AS lag ON lag.partition = delivery.partition
@@ -219,7 +221,8 @@ SELECT delivery.membership_id, delivery.hop
    AND membership.hop = mine.hop
    AND membership.waiting_on = 'delivery'
   JOIN contact
-    ON contact.workspace_id = delivery.workspace_id
+    ON contact.partition = delivery.partition
+   AND contact.workspace_id = delivery.workspace_id
    AND contact.contact_id = delivery.contact_id
    AND contact.deleted_at IS NULL
  WHERE delivery.claim = :lease;

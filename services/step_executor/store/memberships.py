@@ -46,12 +46,14 @@ class NeededMemberships:
     """Which of a contact's live memberships are needed.
 
     Attributes:
+        partition: In which partition the contact lives.
         everything: Whether all are.
         flow_ids: Those in these flows are.
         membership_ids: These are.
         keys: Those that listen to any of these facts are; None if nothing has happened to any.
     """
 
+    partition: int
     everything: bool = False
     flow_ids: set[UUID] = field(default_factory=set)
     membership_ids: set[UUID] = field(default_factory=set)
@@ -141,6 +143,18 @@ async def move(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) 
             **_where_they_stand([now for _, now in moved]),
         )
         _check_all({row["membership_id"] async for row in rows}, [found for found, _ in moved])
+        await _put_contexts(tx, moved)
+
+
+async def _put_contexts(tx: Transaction, moved: Sequence[tuple[Membership, Membership]]) -> None:
+    """Write the values of those runs that have others than before."""
+    changed = [now for found, now in moved if now.dynamic_context is not found.dynamic_context]
+    if changed:
+        await queries.put_contexts(
+            tx,
+            ids=[one.membership_id for one in changed],
+            dynamic_contexts=[one.dynamic_context for one in changed],
+        )
 
 
 async def remove(tx: Transaction, found: Sequence[Membership]) -> None:

@@ -55,7 +55,8 @@ SELECT membership.*, contact.fields, contact.custom_fields, contact.lists,
        flow.version AS flow_version
   FROM membership
   JOIN contact
-    ON contact.workspace_id = membership.workspace_id
+    ON contact.partition = membership.partition
+   AND contact.workspace_id = membership.workspace_id
    AND contact.contact_id = membership.contact_id
   JOIN flow_definition AS flow ON flow.flow_id = membership.flow_id
  WHERE membership.membership_id > :after
@@ -114,6 +115,13 @@ UPDATE membership AS mine
    AND mine.hop = moved.old_hop
 RETURNING mine.membership_id;
 
+-- name: put_contexts(ids, dynamic_contexts)!
+-- The values of runs to which something was added. Few walks do, so moving on stays narrow.
+UPDATE membership AS mine
+   SET dynamic_context = changed.dynamic_context
+  FROM unnest(:ids::uuid[], :dynamic_contexts::jsonb[]) AS changed (membership_id, dynamic_context)
+ WHERE mine.membership_id = changed.membership_id;
+
 -- name: remove(ids, old_sequences, old_hops)
 -- Memberships that have ended, each only if it still is where it was found.
 DELETE FROM membership AS mine
@@ -133,7 +141,8 @@ RETURNING mine.membership_id;
 SELECT count(*) AS looked_at,
        (array_agg(looked.membership_id ORDER BY looked.membership_id DESC))[1] AS last,
        count(*) FILTER (
-           WHERE looked.waiting_on IN ('timer', 'event') AND looked.waiting_until < :overdue
+           WHERE looked.waiting_on IN ('timer', 'event', 'answer')
+             AND looked.waiting_until < :overdue
        ) AS timers,
        count(*) FILTER (
            WHERE looked.waiting_on = 'delivery'

@@ -1,6 +1,6 @@
 """A flow changed: bring a partition's members in line with it, a page at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from libs.domain.walk import WalkResult, drop
 from libs.domain.walk_events import FLOW_CHANGED
 from services.step_executor.store import definitions, memberships
 from services.step_executor.store.contacts import ContactKey
+from services.step_executor.store.memberships import NeededMemberships
+from services.step_executor.use_cases.needed_memberships import need
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
 _IN_A_PAUSE: tuple[WaitingOn, ...] = ("delivery",)
@@ -23,13 +25,11 @@ _AFTER_A_PAUSE: tuple[WaitingOn, ...] = ("reactivation", "delivery", "event", "t
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The members one command is about now, and whether there are more of them."""
+    """The members of a partition one command is about now, and whether there are more of them."""
 
+    partition: int
     members: tuple[tuple[UUID, ContactKey], ...]
     is_last: bool
-
-
-_NOTHING = Page((), is_last=True)
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Pages:
         applied = await definitions.applied_versions(tx, {one.flow_id for one in commands})
         for command in commands:
             if applied.get(command.flow_id, 0) > command.version:
-                self.by_command[command.id] = _NOTHING
+                self.by_command[command.id] = Page(command.partition, (), is_last=True)
             elif command.flow_id in flows and self.left > 0:
                 flow = flows[command.flow_id]
                 self.by_command[command.id] = await self._read_one(tx, command, flow)
@@ -60,12 +60,13 @@ class Pages:
         place = (command.partition, command.flow_id, command.after)
         members = await memberships.page(tx, place, _concerned(flow), flow.durations, at_most)
         self.left -= len(members)
-        return Page(tuple(members), len(members) < at_most)
+        return Page(command.partition, tuple(members), len(members) < at_most)
 
-    def members(self) -> Iterator[tuple[UUID, ContactKey]]:
-        """Name all members that are to be looked at, each with its contact."""
+    def add_needed(self, needed: dict[ContactKey, NeededMemberships]) -> None:
+        """Add all members that are to be looked at to what the batch must read."""
         for page in self.by_command.values():
-            yield from page.members
+            for membership_id, contact in page.members:
+                need(needed, contact, page.partition).membership_ids.add(membership_id)
 
 
 def apply_flow(unit: UnitOfWork, received: Received[ApplyFlow], pages: Pages) -> None:
@@ -97,7 +98,8 @@ def concerns_members(before: Flow, now: Flow) -> bool:
 
 
 def _judged_by(flow: Flow) -> tuple[object, ...]:
-    return flow.status, flow.guards, flow.custom_fields, flow.waits_for_events, flow.durations
+    inlined = flow.custom_fields, flow.segments
+    return flow.status, flow.guards, inlined, flow.waits_for_events, flow.durations
 
 
 def _concerned(flow: Flow) -> Sequence[WaitingOn] | None:

@@ -1,6 +1,7 @@
 """What a walk says to others.
 
-One record about the membership, what it asks of the contact's owner, a timer if it waits for one.
+One record about the membership, what it asks of the contact's owner, the page it asks for, a timer
+if it waits for one.
 """
 
 from collections.abc import Iterator
@@ -13,12 +14,16 @@ from libs.contracts.contact_commands import (
     ContactCommand,
     UpdateContact,
 )
-from libs.contracts.membership_events import MembershipChanged, MembershipState
+from libs.contracts.membership_events import (
+    MembershipChanged,
+    MembershipState,
+    PageRequested,
+)
 from libs.contracts.message import Message, derived_id, id_in_timeline
 from libs.contracts.timer_commands import SetTimer
 from libs.domain.contact_changes import ContactChange
 from libs.domain.membership import Membership, TimelineEntry
-from libs.domain.step_result import TellOwner
+from libs.domain.step_result import RequestPage, TellOwner
 from libs.domain.walk import WalkResult, numbered
 
 
@@ -27,7 +32,9 @@ def messages_of(result: WalkResult) -> Iterator[Message]:
     membership = result.membership
     if result.timeline:
         yield _changed(result)
-    yield from _contact_commands(result)
+    if result.effects:
+        yield from _contact_commands(result)
+        yield from _pages(result)
     if result.stands and membership.waiting_until is not None:
         yield SetTimer(
             id=_timer_id(result),
@@ -63,6 +70,29 @@ def _contact_command(envelope: dict[str, Any], change: ContactChange) -> Contact
         return ChangeListMembership.model_validate({**envelope, "type": kind, "list_id": list_id})
     fields = {"fields": change.fields, "custom_fields": change.custom_fields}
     return UpdateContact.model_validate({**envelope, **fields})
+
+
+def _pages(result: WalkResult) -> Iterator[PageRequested]:
+    """Ask for the page the membership has come to stand at."""
+    membership = result.membership
+    for effect in result.effects:
+        if isinstance(effect, RequestPage):
+            yield PageRequested(
+                id=derived_id("page", membership.membership_id, membership.hop),
+                time=membership.updated_at,
+                workspace_id=membership.workspace_id,
+                contact_id=membership.contact_id,
+                membership_id=membership.membership_id,
+                flow_id=membership.flow_id,
+                hop=membership.hop,
+                template_id=effect.template_id,
+                prompt=effect.prompt,
+                name=effect.name,
+                alias=effect.alias,
+                publish=effect.publish,
+                contact=dict(effect.contact),
+                run=dict(effect.run),
+            )
 
 
 def _timer_id(result: WalkResult) -> UUID:
@@ -113,8 +143,9 @@ def _state(membership: Membership) -> dict[str, Any]:
 
 def _goes_on_at(membership: Membership) -> datetime | None:
     """Say when it goes on at the latest; when a condition is judged anew is nobody's concern."""
-    waits_for_event = membership.waiting_on == "event"
-    return membership.times_out_at if waits_for_event else membership.waiting_until
+    if membership.waiting_on == "event":
+        return membership.times_out_at
+    return None if membership.waiting_on == "answer" else membership.waiting_until
 
 
 def _entry(sequence: int, entry: TimelineEntry) -> dict[str, Any]:

@@ -1,12 +1,26 @@
 """What a batch must read: which memberships its commands mean, and which facts its events touch."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from uuid import UUID
+from collections.abc import Mapping, Sequence
 
-from libs.contracts.contact_events import ContactDeleted, ContactEvent, EmailEvent, change_of
+from libs.chassis.exactly_once.records import Received
+from libs.contracts.contact_events import (
+    ActivityRecorded,
+    ContactDeleted,
+    ContactEvent,
+    EmailEvent,
+    FormSubmitted,
+    change_of,
+)
 from libs.contracts.message import AboutContact
-from libs.contracts.step_commands import Enroll, Observe, Remove, Resume, StepCommand
+from libs.contracts.step_commands import (
+    Enroll,
+    FinishPage,
+    Observe,
+    Remove,
+    Resume,
+    StepCommand,
+)
+from libs.domain.activity import ActivityKind
 from libs.domain.contact import EmailMetric
 from libs.domain.listening import Engaged, keys_of
 from services.step_executor.store.contacts import ContactKey
@@ -27,28 +41,48 @@ def engaged_by(event: EmailEvent) -> Engaged | None:
     return Engaged(step_id, metric) if metric and step_id and event.data.membership_id else None
 
 
+def done_by(event: ContactEvent) -> ActivityKind | None:
+    """Say what the contact did, or what became of a mail to it, if the event tells of that."""
+    match event:
+        case EmailEvent(type=metric, data=mail):
+            return ActivityKind(metric, mail.email_id)
+        case ActivityRecorded(data=recorded):
+            return ActivityKind(recorded.metric)
+        case FormSubmitted(type=metric, data=form):
+            return ActivityKind(metric, form_id=form.form_id, tent_id=form.tent_id)
+        case _:
+            return None
+
+
 def touched_by(event: ContactEvent) -> frozenset[int]:
     """Give the keys of the facts that an event changes."""
     engaged = engaged_by(event) if isinstance(event, EmailEvent) else None
-    return keys_of(change_of(event), engaged)
+    return keys_of(change_of(event), engaged, done_by(event))
 
 
-def needed_by(
-    commands: Sequence[StepCommand], members: Iterable[tuple[UUID, ContactKey]]
-) -> dict[ContactKey, NeededMemberships]:
-    """Say which memberships of which contacts are needed.
-
-    Args:
-        commands: The batch.
-        members: The members that its commands to bring them in line look at.
-    """
-    needed: defaultdict[ContactKey, NeededMemberships] = defaultdict(NeededMemberships)
-    for command in commands:
+def needed_by(batch: Sequence[Received[StepCommand]]) -> dict[ContactKey, NeededMemberships]:
+    """Say which memberships of which contacts are needed by the commands about one contact."""
+    needed: dict[ContactKey, NeededMemberships] = {}
+    for received in batch:
+        command = received.message
         if isinstance(command, AboutContact):
-            _add(needed[command.contact_key], command)
-    for membership_id, contact in members:
-        needed[contact].membership_ids.add(membership_id)
+            _add(need(needed, command.contact_key, received.partition), command)
     return needed
+
+
+def need(
+    needed: dict[ContactKey, NeededMemberships], contact: ContactKey, partition: int
+) -> NeededMemberships:
+    """Give what is needed of a contact, to be added to; nothing yet if it was not named before."""
+    found = needed.get(contact)
+    if found is None:
+        found = needed[contact] = NeededMemberships(partition)
+    return found
+
+
+def partitions_of(needed: Mapping[ContactKey, NeededMemberships]) -> dict[ContactKey, int]:
+    """Say in which partition each contact lives that something is needed of."""
+    return {contact: one.partition for contact, one in needed.items()}
 
 
 def _add(needed: NeededMemberships, command: AboutContact) -> None:
@@ -60,7 +94,7 @@ def _add(needed: NeededMemberships, command: AboutContact) -> None:
                 _add_event(needed, command.event)
         case Enroll(flow_id=flow_id) | Remove(flow_id=flow_id):
             needed.flow_ids.add(flow_id)
-        case Resume(membership_id=membership_id):
+        case Resume(membership_id=membership_id) | FinishPage(membership_id=membership_id):
             needed.membership_ids.add(membership_id)
         case _:
             return

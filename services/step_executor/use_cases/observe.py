@@ -18,6 +18,7 @@ from libs.domain.contact_changes import fold
 from libs.domain.membership import Membership, TimelineEntry
 from libs.domain.walk import WalkResult, drop
 from libs.domain.walk_events import CONTACT_CHANGED
+from services.step_executor.use_cases.activity_log import done_in
 from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.firing import known_before, really_fires
 from services.step_executor.use_cases.needed_memberships import engaged_by, touched_by
@@ -62,6 +63,8 @@ def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent)
         unit.know(contact, after)
         tell_dates(unit, received, known, after)
         is_news = True
+    if after is not None and not after.deleted and (done := done_in(received.message, unit.now)):
+        is_news |= unit.activity.add(done)
     if after is not None and after.deleted:
         _drop_all(unit, received)
     elif is_news:

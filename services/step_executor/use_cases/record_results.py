@@ -1,7 +1,6 @@
 """What becomes of memberships whose deliveries are over."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -16,6 +15,8 @@ from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.store.deliveries import Finished, Result
 from services.step_executor.store.memberships import NeededMemberships
+from services.step_executor.use_cases.activity_log import needed_of, read_log
+from services.step_executor.use_cases.needed_memberships import need, partitions_of
 from services.step_executor.use_cases.resume import finish_delivery
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -80,24 +81,40 @@ class RecordResults:
     async def _walk_on(self, tx: Transaction, finished: Sequence[Finished]) -> Results:
         if not finished:
             return []
-        needed: defaultdict[ContactKey, NeededMemberships] = defaultdict(NeededMemberships)
+        needed: dict[ContactKey, NeededMemberships] = {}
         for one in finished:
             contact = (one.workspace_id, one.contact_id)
-            needed[contact].membership_ids.add(one.key.membership_id)
-        found = await memberships.read(tx, needed)
-        unit = UnitOfWork(
-            now=self._clock.now(),
-            contacts=await contacts.read(tx, needed),
-            needed=needed,
-            memberships={membership.membership_id: membership for membership in found},
-            flows=await self._flows.read(tx, {one.flow_id for one in finished}),
-        )
+            need(needed, contact, one.partition).membership_ids.add(one.key.membership_id)
+        unit = await self._read(tx, finished, needed)
         walked = [(one, _walks(unit, one)) for one in finished]
+        if unit.activity.is_short:
+            unit = await self._read(tx, finished, needed, to_the_end=True)
+            walked = [(one, _walks(unit, one)) for one in finished]
         await deliveries.archive(tx, [one for one, has_walked in walked if has_walked])
         faulty = [one for one, has_walked in walked if not has_walked]
         await deliveries.put_aside(tx, faulty, _PUT_ASIDE_SECONDS)
         await unit.save(tx)
         return unit.outgoing
+
+    async def _read(
+        self,
+        tx: Transaction,
+        finished: Sequence[Finished],
+        needed: Mapping[ContactKey, NeededMemberships],
+        *,
+        to_the_end: bool = False,
+    ) -> UnitOfWork:
+        now, found = self._clock.now(), await memberships.read(tx, needed)
+        flows = await self._flows.read(tx, {one.flow_id for one in finished})
+        needs = needed_of(flows, found, to_the_end=to_the_end)
+        return UnitOfWork(
+            now=now,
+            contacts=await contacts.read(tx, partitions_of(needed)),
+            needed=needed,
+            memberships={membership.membership_id: membership for membership in found},
+            flows=flows,
+            activity=await read_log(tx, needs, (), now),
+        )
 
 
 def _walks(unit: UnitOfWork, finished: Finished) -> bool:

@@ -1,12 +1,18 @@
-"""What moves a membership on: a timer that fired, a delivery that is over."""
+"""What moves a membership on: a timer that fired, a delivery or a page that is over."""
 
 from uuid import UUID
 
 from prometheus_client import Counter
 
-from libs.contracts.step_commands import Resume
+from libs.contracts.step_commands import FinishPage, Resume
 from libs.domain.membership import WaitingOn
-from libs.domain.walk_events import TIMER_FIRED, DeliveryFinished, WalkEvent
+from libs.domain.walk_events import (
+    NO_ANSWER,
+    TIMER_FIRED,
+    DeliveryFinished,
+    PageFinished,
+    WalkEvent,
+)
 from services.step_executor.store.deliveries import Finished
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -29,7 +35,26 @@ def resume(unit: UnitOfWork, partition: int, command: Resume) -> None:
     if due_at is not None and command.due_at < due_at:
         STALE.labels("too_early").inc()
         return
-    _wake(unit, partition, expected, (("timer", "event"), TIMER_FIRED))
+    overdue = membership is not None and membership.waiting_on == "answer"
+    event = NO_ANSWER if overdue else TIMER_FIRED
+    _wake(unit, partition, expected, (("timer", "event", "answer"), event))
+
+
+def finish_page(unit: UnitOfWork, partition: int, command: FinishPage) -> None:
+    """A page is made, or will not be. In a pause the answer takes the place of one that was late.
+
+    Raises:
+        NotYet: If the definition of its flow has not arrived here.
+    """
+    event = PageFinished(
+        outcome=command.outcome,
+        page_id=str(command.page_id),
+        url=command.url,
+        warnings=tuple(command.warnings),
+        reason=command.reason,
+    )
+    expected = (command.membership_id, command.hop)
+    _wake(unit, partition, expected, (("answer", "reactivation"), event))
 
 
 def finish_delivery(unit: UnitOfWork, finished: Finished) -> None:

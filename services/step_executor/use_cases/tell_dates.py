@@ -2,6 +2,9 @@
 
 It is the executor that tells, and not the matcher: it has the contact's events in their one order,
 whatever partitions they were published to, so the scheduler ends with the same date as it does.
+
+Only fields are told of that some date trigger of the workspace goes by. When one begins to, every
+partition says what its contacts hold (restate_dates.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,9 +31,10 @@ def tell_dates(
     after: ContactSnapshot,
 ) -> None:
     """Tell the scheduler of the dates that an event has changed, if it has."""
-    if before is not None and _keeps_fields(before, after):
+    fields = unit.date_fields.get(received.message.workspace_id)
+    if not fields or (before is not None and _keeps_fields(before, after)):
         return
-    changes = changed_dates(before, after)
+    changes = changed_dates(before, after, fields)
     for piece in _pieces(changes):
         told = _forget if after.deleted else _remember
         unit.enqueue(received.partition, told(unit, received.message, piece))

@@ -6,7 +6,7 @@ left. Messages are collected in the order they were caused.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,12 @@ from libs.chassis.exactly_once.outbox import Publishable
 from libs.chassis.exactly_once.records import Condemned, Outgoing, Received
 from libs.chassis.outages import NotYet
 from libs.chassis.postgres.pool import Transaction
+from libs.domain.activity import UnreadActivity
 from libs.domain.contact import ContactSnapshot
 from libs.domain.contact_changes import ContactChange
 from libs.domain.flow import Flow
 from libs.domain.membership import Membership
-from libs.domain.step_result import TellOwner
+from libs.domain.step_result import DeliverEmail, DeliverWebhook, TellOwner
 from libs.domain.steps.unknown import UnknownStepType
 from libs.domain.walk import WalkResult, walk
 from libs.domain.walk_events import WalkEvent
@@ -34,6 +35,7 @@ from services.step_executor.store import (
 from services.step_executor.store.contacts import ContactKey
 from services.step_executor.store.deliveries import DeliveryKey, Planned
 from services.step_executor.store.memberships import NeededMemberships
+from services.step_executor.use_cases.activity_log import ActivityLog
 from services.step_executor.use_cases.messages import messages_of
 
 FlowContact = tuple[UUID, ContactKey]
@@ -55,6 +57,8 @@ class UnitOfWork:
         memberships: These, and ended ones that were named, by id.
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
+        activity: What the contacts did, as far as it was read.
+        date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
 
@@ -64,6 +68,8 @@ class UnitOfWork:
     memberships: dict[UUID, Membership]
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
+    activity: ActivityLog = field(default_factory=ActivityLog)
+    date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
     _partitions: dict[UUID, int] = field(default_factory=dict)
@@ -119,12 +125,16 @@ class UnitOfWork:
         if contact not in self.needed:
             raise Unread(f"contact {contact[1]}")
         known = self.contacts.get(contact)
-        return None if known is None or known.deleted else known
+        if known is None or known.deleted:
+            return None
+        past = self.activity.past.get(contact)
+        return known if past is None else replace(known, activity=past)
 
     def contact_of(self, membership: Membership) -> ContactSnapshot:
         """Give what is known of a membership's contact, which may be nothing."""
-        known = self.known_contact(membership.contact_key)
-        return known or ContactSnapshot(membership.contact_id)
+        contact = membership.contact_key
+        known = self.known_contact(contact)
+        return known or ContactSnapshot(contact[1], activity=self.activity.past.get(contact))
 
     def know(self, contact: ContactKey, snapshot: ContactSnapshot) -> None:
         """Remember a contact as it is now."""
@@ -132,6 +142,7 @@ class UnitOfWork:
         self._changed_contacts.add(contact)
         if snapshot.deleted:
             self._gone.add(contact)
+            self.activity.forget(contact)
 
     def walk(self, flow: Flow, membership: Membership, event: WalkEvent) -> WalkResult:
         """Move a membership as far as it can go; it is not taken in yet.
@@ -139,9 +150,13 @@ class UnitOfWork:
         Raises:
             NotYet: If it comes to a step that only a newer version of this program knows: during a
                 deploy that one runs already, and takes this partition over.
+            UnreadActivity: If it asks for what was not read: the batch is to be done once more.
         """
         try:
             return walk(flow, membership, self.contact_of(membership), event, self.now)
+        except UnreadActivity:
+            self.activity.is_short = True
+            raise
         except UnknownStepType as error:
             raise NotYet(str(error)) from error
 
@@ -210,7 +225,9 @@ class UnitOfWork:
 
     async def _save_contacts(self, tx: Transaction) -> None:
         changed = {contact: self.contacts[contact] for contact in self._changed_contacts}
-        await contacts.write(tx, changed)
+        partitions = {contact: self.needed[contact].partition for contact in changed}
+        await contacts.write(tx, changed, partitions)
+        await self.activity.save(tx, self._gone)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
         await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])
@@ -248,9 +265,11 @@ def _planned(partition: int, result: WalkResult) -> Iterator[Planned]:
     """Give the deliveries a walk asked for, and what it asked of the owner before each."""
     asked: ContactChange | None = None
     for effect in result.effects:
-        if not isinstance(effect, TellOwner):
+        if isinstance(effect, DeliverEmail | DeliverWebhook):
             yield Planned(result.membership, partition, effect, asked)
-        elif effect.change.fields or effect.change.custom_fields:
+        elif isinstance(effect, TellOwner) and (
+            effect.change.fields or effect.change.custom_fields
+        ):
             before = asked or ContactChange(effect.change.at)
             asked = ContactChange(
                 effect.change.at,

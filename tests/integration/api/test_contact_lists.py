@@ -9,7 +9,6 @@ import pytest
 
 from libs.chassis.postgres.pool import Pool, transaction
 from libs.domain.rules import ListMembership
-from services.api.store import contact_lists as store
 from services.api.use_cases import audiences
 from services.api.use_cases.contact_lists import rules_of
 from tests.integration.api.conftest import Mirror
@@ -177,7 +176,6 @@ async def test_rules_are_given_with_all_they_rest_on_in_order(
     c = await dynamic(api, group(on_list(b), on_list(a)))
     async with transaction(api_pool) as tx:
         trees = await rules_of(tx, WORKSPACE, [UUID(c), UUID(static)])
-        await store.keep(tx, WORKSPACE, trees)
     assert [str(one) for one in trees] == [a, b, c]
     assert isinstance(trees[UUID(b)], ListMembership)
 

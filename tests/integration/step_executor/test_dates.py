@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from libs.contracts.contact_events import ContactCreated, ContactDeleted, ContactUpdated
 from libs.contracts.membership_events import EnrollmentRefused, MembershipChanged
-from libs.contracts.step_commands import DueDate, Enroll, Observe
+from libs.contracts.step_commands import DueDate, Enroll, Observe, RestateDates
 from libs.contracts.timer_commands import ForgetContact, RememberDates
 from libs.domain.contact import Scalar
 from libs.domain.flow import Flow
@@ -17,8 +18,10 @@ CREATED = "2026-07-02T09:00:00+00:00"
 OUT: list[Json] = [{"step_id": "out", "type": "drop_from_flow"}]
 
 
-def has(kind: type[ContactCreated | ContactUpdated], **dates: Scalar) -> Observe:
-    event = kind.model_validate({**cloud(), "data": {"custom_fields": dates}})
+def has(
+    kind: type[ContactCreated | ContactUpdated], contact: UUID = CONTACT, **dates: Scalar
+) -> Observe:
+    event = kind.model_validate({**cloud(contact), "data": {"custom_fields": dates}})
     return observed(event)
 
 
@@ -32,9 +35,59 @@ def come(number: int, due_at: datetime = NOW, **changes: Any) -> Enroll:
     return enroll(source=due_date.cause, due_date=due_date, min_flow_version=2, **changes)
 
 
+async def goes_by(executor: Executor, *fields: str) -> list[Any]:
+    """Let a flow go by some date fields; give what the partitions are told of them."""
+    triggers = [
+        {"type": "date_based", "trigger_id": str(place), "field": name}
+        for place, name in enumerate(fields)
+    ]
+    flow = a_flow(OUT, version=2, flow_id=UUID(int=77), triggers=triggers)
+    return of(RestateDates, await executor.define(flow))
+
+
+async def test_what_no_flow_goes_by_is_not_told(executor: Executor) -> None:
+    await goes_by(executor, "renewal")
+    assert await executor.act(has(ContactCreated, birthday="1990-05-05")) == []
+
+
+async def test_r26_when_a_flow_begins_to_go_by_a_field_every_partition_restates_it(
+    executor: Executor,
+) -> None:
+    people = [UUID(int=100 + number) for number in range(5)]
+    for one in people:
+        await executor.act(has(ContactCreated, one, renewal=f"2026-08-0{one.int - 99}"))
+    await executor.act(has(ContactUpdated, people[0], renewal=None))
+    await executor.act(observed(ContactDeleted.model_validate(cloud(people[1]))))
+    commands = await goes_by(executor, "renewal")
+    assert [(one.partition, one.field) for one in commands] == [(0, "renewal"), (1, "renewal")]
+    told: list[RememberDates] = []
+    while commands:
+        said = await executor.act(*commands, page=2)
+        told, commands = told + of(RememberDates, said), of(RestateDates, said)
+    assert {one.contact_id: one.dates for one in told} == {
+        one: {"renewal": f"2026-08-0{one.int - 99}"} for one in people[2:]
+    }
+    assert len(told) == len({one.id for one in told}) == 3
+    assert {(one.set_at, *one.before) for one in told} == {(NOW,)}
+
+
+async def test_r26_a_field_is_restated_once_and_a_change_in_the_same_batch_is_told_in_order(
+    executor: Executor,
+) -> None:
+    await executor.act(has(ContactCreated, renewal="2026-08-01"))
+    commands = await goes_by(executor, "renewal")
+    said = await executor.act(has(ContactUpdated, renewal="2026-09-01"), commands[0])
+    assert [(one.before, one.dates) for one in of(RememberDates, said)] == [
+        ({"renewal": "2026-08-01"}, {"renewal": "2026-09-01"}),
+        ({}, {"renewal": "2026-09-01"}),
+    ]
+    assert of(RestateDates, await executor.define(dated(version=9))) == []
+
+
 async def test_r19_the_executor_tells_the_dates_a_contact_has_and_when_they_change(
     executor: Executor,
 ) -> None:
+    await goes_by(executor, "renewal", "createdAt")
     (told,) = await executor.act(has(ContactCreated, renewal="2026-08-01", plan="gold"))
     assert isinstance(told, RememberDates)
     assert (told.before, told.dates) == ({}, {"renewal": "2026-08-01", "createdAt": CREATED})
@@ -51,6 +104,7 @@ async def test_r19_the_executor_tells_the_dates_a_contact_has_and_when_they_chan
 
 
 async def test_r19_the_dates_of_a_contact_that_is_gone_are_forgotten(executor: Executor) -> None:
+    await goes_by(executor, "renewal", "createdAt")
     await executor.act(has(ContactCreated, renewal="2026-08-01"))
     gone = observed(ContactDeleted.model_validate(cloud()))
     (told,) = of(ForgetContact, await executor.act(gone, gone))
@@ -58,6 +112,7 @@ async def test_r19_the_dates_of_a_contact_that_is_gone_are_forgotten(executor: E
 
 
 async def test_a_date_from_a_clock_that_is_ahead_was_set_now(executor: Executor) -> None:
+    await goes_by(executor, "renewal")
     data = {"data": {"custom_fields": {"renewal": "2026-08-01"}}, "time": NOW + timedelta(hours=1)}
     event = ContactCreated.model_validate({**cloud(), **data})
     (told,) = await executor.act(observed(event))
@@ -66,8 +121,9 @@ async def test_a_date_from_a_clock_that_is_ahead_was_set_now(executor: Executor)
 
 async def test_very_many_dates_are_told_in_pieces_that_fit(executor: Executor) -> None:
     many: dict[str, Scalar] = {f"{number:03}{'é' * 197}": "2026-08-01" for number in range(450)}
-    said = await executor.act(has(ContactCreated, **many))
-    assert [len(one.dates) for one in said] == [MOST_FIELDS, MOST_FIELDS, 51]
+    await goes_by(executor, *many)
+    said = await executor.act(has(ContactCreated, CONTACT, **many))
+    assert [len(one.dates) for one in said] == [MOST_FIELDS, MOST_FIELDS, 50]
     assert len({one.id for one in said}) == 3
     assert max(len(one.body()) for one in said) < RememberDates.topic.max_message_bytes / 4
 

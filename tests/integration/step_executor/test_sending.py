@@ -290,13 +290,14 @@ async def versions(executor: Executor) -> dict[UUID, tuple[Any, ...]]:
     return {row["membership_id"]: (row["ctid"], row["xmin"]) for row in rows}
 
 
+@pytest.mark.parametrize("ahead", [0, 128])
 async def test_r24_while_the_server_is_down_one_row_probes_it(
-    executor: Executor, a_sender: SenderMaker
+    executor: Executor, a_sender: SenderMaker, ahead: int
 ) -> None:
     """Hole 16 (c): a million rows times 300 attempts. Here are a thousand, and five probes."""
     await fill_queue(executor.pool, 1000)
     port = free_port()
-    sender = a_sender(port=port)
+    sender = a_sender(port=port, deliveries_claimed_ahead=ahead)
     probes = 5
     async with running(sender):
         await eventually(lambda: sender.target.is_down, "the server to be known as down")

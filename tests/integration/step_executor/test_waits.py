@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from libs.chassis.clock import Clock
+from libs.chassis.exactly_once.records import Received
 from libs.chassis.postgres.pool import transaction
 from libs.contracts.contact_events import ContactDeleted, ListContactAdded
 from libs.contracts.membership_events import EnrollmentRefused
@@ -69,7 +70,7 @@ async def waits_for(executor: Executor, condition: Any, **more: Any) -> list[Any
 async def read_for(executor: Executor, *commands: StepCommand) -> list[Membership]:
     """Give the memberships that a batch of these commands would read."""
     async with transaction(executor.pool) as tx:
-        return await memberships.read(tx, needed_by(commands, []))
+        return await memberships.read(tx, needed_by([Received(one, 0) for one in commands]))
 
 
 async def test_a_condition_that_holds_stops_nobody(executor: Executor) -> None:
@@ -360,7 +361,7 @@ async def test_r15_an_event_and_the_resume_behind_it_in_one_batch(executor: Exec
 
 async def test_r15_what_was_not_read_is_not_taken_for_nothing() -> None:
     contact = (WORKSPACE, CONTACT)
-    unit = UnitOfWork(NOW, {}, needed_by([updated(city="Rome")], []), {}, {})
+    unit = UnitOfWork(NOW, {}, needed_by([Received(updated(city="Rome"), 0)]), {}, {})
     assert unit.known_contact(contact) is None
     with pytest.raises(Unread):
         unit.live_membership(FLOW, contact)

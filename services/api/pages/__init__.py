@@ -1,0 +1,1 @@
+"""What visitors of web pages fetch. No key: whoever has the address may look."""
