@@ -262,6 +262,18 @@ def test_a_tree_is_judged(api: httpx.Client, rule: Json, outcome: str | None) ->
     assert membership["current_step_id"] == (outcome or "true")
 
 
+def test_lists_of_both_kinds_are_asked_about(api: httpx.Client) -> None:
+    static, dynamic = new_list(api), new_list(api, kind="dynamic", rules=IN_ROME)
+    contact_id = new_contact(api, city="Rome")
+    told(api.post(f"/v1/lists/{static}/contacts/{contact_id}"))
+    edges = {"true_step_id": "true", "false_step_id": "false"}
+    for list_id in (static, dynamic):
+        for operator, comes_to in (("member_of", "true"), ("is_not_member", "false")):
+            steps = [{**check(on_list(operator, list_id)), **edges},
+                     {**WAIT, "step_id": "true"}, {**WAIT, "step_id": "false"}]  # fmt: skip
+            assert enter(api, active(api, steps=steps), contact_id)["current_step_id"] == comes_to
+
+
 def test_the_other_edge_is_the_default(api: httpx.Client) -> None:
     contact_id = new_contact(api, city="Oslo")
     for edges, comes_to in (

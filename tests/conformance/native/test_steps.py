@@ -36,6 +36,7 @@ _UNTIL: Json = {"type": "wait", "condition": IN_ROME}
 _UPDATE: Json = {"type": "update_contact", "updates": [{"field": "city", "value": "Rome"}]}
 _CHECK: Json = {"type": "condition_check", "condition": IN_ROME}
 _HOOK: Json = {"type": "send_webhook", "endpoint_url": "https://hooks.example.com/x?a=1"}
+_TENT: Json = {"type": "create_tent", "prompt": "A page for {{contact.firstName}}"}
 _JWT: Json = {**_HOOK, "auth_type": "jwt"}
 
 
@@ -63,6 +64,10 @@ def _kind(value: Any) -> str | None:
         {**_HOOK, "method": "put", "auth_type": "none", "custom_fields": {
             "hello": "{{contact.firstName}}", "n": 1, "ok": True, "none": None}},
         {**_JWT, "method": "get", "secret_arn": "arn:aws:secretsmanager:eu-west-1:1:secret:x"},
+        {**_TENT, "source": "scratch", "auto_publish": True, "tent_name": "{{contact.lastName}}",
+         "custom_page_alias": "hello-{{contact.firstName}}"},
+        {"type": "create_tent", "source": "template", "template_id": "tpl_1",
+         "auto_publish": False},
         {"type": "drop_from_flow"},
     ],
     ids=_kind,
@@ -139,6 +144,18 @@ WRONG: list[tuple[Json, str]] = [
     ({**_HOOK, "custom_fields": {"x": [1]}}, "custom_fields.x"),
     ({**_HOOK, "custom_fields": {f"k{n}": n for n in range(51)}}, "custom_fields"),
     ({**_HOOK, "on_failure": "retry"}, "on_failure"),
+    ({**_TENT, "source": "elsewhere"}, "source"),
+    ({**_TENT, "template_id": "tpl_1"}, "template_id"),
+    ({**_TENT, "prompt": ""}, "prompt"),
+    ({**_TENT, "prompt": "x" * 10_001}, "prompt"),
+    ({**_TENT, "auto_publish": "yes"}, "auto_publish"),
+    ({**_TENT, "custom_page_alias": "hello"}, "custom_page_alias"),
+    *(
+        ({**_TENT, "auto_publish": True, "custom_page_alias": alias}, "custom_page_alias")
+        for alias in ("Hello", "a b", "-a", "admin", "a" * 101, ID)
+    ),
+    ({**_TENT, "tent_name": 7}, "tent_name"),
+    ({**_TENT, "colour": "red"}, "colour"),
 ]
 """A step with one thing wrong, and the field that is to be named."""
 
@@ -174,6 +191,9 @@ def test_a_wrong_field_is_refused_by_its_path(api: httpx.Client, step: Json, fie
         ({"type": "send_webhook"}, ["endpoint_url"]),
         (_JWT, ["token"]),
         ({**_JWT, "token": "t", "secret_arn": "arn"}, ["token"]),
+        ({"type": "create_tent"}, ["prompt"]),
+        ({"type": "create_tent", "source": "template"}, ["template_id"]),
+        ({"type": "create_tent", "source": "template", "template_id": "tpl_no"}, ["template_id"]),
         ({**_HOOK, "next_step_id": "nowhere"}, ["next_step_id"]),
         ({**_CHECK, "true_step_id": "x", "false_step_id": "y", "default_step_id": "z"},
          ["true_step_id", "false_step_id", "default_step_id"]),
@@ -210,6 +230,16 @@ def test_a_wait_s_date_is_an_active_date_field(api: httpx.Client) -> None:
     active(api, steps=[{**_UNTIL_DATE, "step_id": "s", "until_date_field": date}])
     path = a_draft(api, steps=[{**_UNTIL_DATE, "step_id": "s", "until_date_field": text}])
     assert readiness(api, path)["missing"] == ["flow_nodes.0.until_date_field"]
+
+
+def test_the_template_of_a_page_is_approved_before_activation(api: httpx.Client) -> None:
+    template = {"name": "Page", "html": "<h1>Hello {{contact.firstName}}</h1>"}
+    template_id = told(api.post("/v1/templates", json=template), 201)["template_id"]
+    step = {"step_id": "s", "type": "create_tent", "source": "template", "template_id": template_id}
+    path = a_draft(api, steps=[step])
+    assert readiness(api, path)["missing"] == ["flow_nodes.0.template_id"]
+    told(api.post(f"/v1/templates/{template_id}/approve"))
+    told(api.post(f"{path}/activate"))
 
 
 def test_a_token_is_never_shown_and_stays(api: httpx.Client) -> None:
