@@ -1,6 +1,6 @@
 """Pools of connections, and transactions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -19,8 +19,16 @@ Reads: TypeAlias = (
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, max_size: int = 10) -> AsyncIterator[Pool]:
-    """Open a pool; JSON columns become Python values and back. Closed at the end."""
+async def open_pool(
+    url: str, *, max_size: int = 10, planner: Mapping[str, str] | None = None
+) -> AsyncIterator[Pool]:
+    """Open a pool; JSON columns become Python values and back. Closed at the end.
+
+    Args:
+        url: Where the database is.
+        max_size: How many connections there may be.
+        planner: Settings of PostgreSQL's planner that the service wants.
+    """
     pool = await asyncpg.create_pool(
         url,
         min_size=1,
@@ -33,6 +41,7 @@ async def open_pool(url: str, *, max_size: int = 10) -> AsyncIterator[Pool]:
             "application_name": "millrace",
             "statement_timeout": "60000",
             "idle_in_transaction_session_timeout": "60000",
+            **(planner or {}),
         },
     )
     try:
@@ -61,4 +70,14 @@ async def _keep_as_it_is(_connection: "asyncpg.Connection[Any]") -> None:
 async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
     """Begin a transaction on a connection of the pool; commit at the end, roll back on an error."""
     async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Transaction]:
+    """Read several things as they were at one moment; nothing can be written."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         yield connection

@@ -1,6 +1,6 @@
 """What a service is made of. Its `wiring.py` says so by calling the methods of `ServiceBuilder`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,18 @@ def _type_of(adapter: TypeAdapter[Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What the chassis must know of a service to run it."""
+    """What the chassis must know of a service to run it.
+
+    Attributes:
+        name: What it is called.
+        migrations: Where its migrations are.
+        topics: Every topic there is.
+        wire: Puts it together.
+        planner: Settings of PostgreSQL's planner that it wants.
+    """
 
     name: str
     migrations: Path
     topics: Sequence[TopicSpec]
     wire: Callable[[ServiceBuilder], Awaitable[None]]
+    planner: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import TypeVar
 
 import uvloop
@@ -66,7 +66,7 @@ def run_service(spec: ServiceSpec, settings_kind: type[SettingsT]) -> None:
 async def _run(spec: ServiceSpec, settings: ServiceSettings) -> None:
     stopping = _stop_on_signals()
     health_server = HealthServer()
-    async with serving(health_server, settings), _pool(settings) as pool:
+    async with serving(health_server, settings), _pool(spec, settings) as pool:
         if not await _unless(stopping, _prepare(spec, settings, pool)):
             return
         publisher = _publisher(spec.topics, settings)
@@ -117,17 +117,19 @@ def _give_up() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _pool(settings: ServiceSettings) -> AsyncIterator[Pool]:
+async def _pool(spec: ServiceSpec, settings: ServiceSettings) -> AsyncIterator[Pool]:
     async with contextlib.AsyncExitStack() as stack:
-        yield await _open_patiently(stack, str(settings.database_url))
+        yield await _open_patiently(stack, str(settings.database_url), spec.planner)
 
 
-async def _open_patiently(stack: contextlib.AsyncExitStack, url: str) -> Pool:
+async def _open_patiently(
+    stack: contextlib.AsyncExitStack, url: str, planner: Mapping[str, str]
+) -> Pool:
     """Open the pool, however long the database takes to come up."""
     backoff = Backoff()
     while True:
         try:
-            return await stack.enter_async_context(open_pool(url))
+            return await stack.enter_async_context(open_pool(url, planner=planner))
         except Exception as error:
             if not _waits_out(error):
                 raise

@@ -13,7 +13,8 @@ from services.api.engine.flows import FlowParam
 from services.api.http.keys import ContextParam
 from services.api.http.paging import Page
 from services.api.store import memberships as store
-from services.api.use_cases import flows, memberships
+from services.api.use_cases import flows, member_lists, memberships
+from services.api.use_cases.member_lists import MemberQuery
 from services.api.use_cases.problems import membership_not_found
 
 router = APIRouter(prefix=f"{ENGINE.path}/{{flow_id}}/members", tags=["members"])
@@ -40,9 +41,9 @@ class MemberFilter:
     exited_from: AwareDatetime | None = None
     exited_to: AwareDatetime | None = None
 
-    def query(self) -> Json:
-        """Write it as the store takes it: None asks for all."""
-        return {name: getattr(self, name) for name in MemberFilter.__slots__}
+    def query(self) -> MemberQuery:
+        """Write it in the words of the use case."""
+        return MemberQuery(**{name: getattr(self, name) for name in MemberFilter.__slots__})
 
 
 @router.post("", status_code=201)
@@ -69,10 +70,9 @@ async def list_members(
 ) -> Json:
     """List the members of a flow, newest first."""
     await flows.read(app_context, key)
-    named = {"workspace_id": key.workspace_id, "flow_id": key.flow_id}
-    query = {**named, **wanted.query(), **page.query()}
-    found, total = await store.page(app_context.pool, **query)
-    return page.listed("members", [serializers.membership(one.state) for one in found], total)
+    found = await member_lists.page(app_context.pool, key.flow_id, wanted.query(), page.window)
+    members = [serializers.membership(one.state) for one in found.members]
+    return page.listed("members", members, found.total, exact=found.total_is_exact)
 
 
 @router.get("/{membership_id}")

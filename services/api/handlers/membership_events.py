@@ -14,7 +14,7 @@ from libs.contracts.membership_events import (
     PageRequested,
 )
 from services.api.store import counts, deleted_contacts, memberships, refusals, web_pages
-from services.api.store.counts import Counts
+from services.api.store.counts import CountChange
 from services.api.store.directory import ContactKey
 from services.api.store.memberships import Known, Update
 from services.api.use_cases.erasure import impersonal_update
@@ -86,25 +86,20 @@ def _is_newer(state: MembershipState, before: MembershipState | Known) -> bool:
     return (state.sequence, state.updated_at) > (before.sequence, before.updated_at)
 
 
-def count_changes(updates: Iterable[Update]) -> dict[UUID, Counts]:
+def count_changes(updates: Iterable[Update]) -> dict[UUID, CountChange]:
     """Say by how much each flow's counts change: by what each membership was and is."""
-    changes: defaultdict[UUID, Counts] = defaultdict(Counts)
+    changes: defaultdict[UUID, CountChange] = defaultdict(CountChange)
     for update in updates:
-        state, before = update.state, update.known
-        change = changes[state.flow_id]
+        before, counted_as = update.known, update.counted_as
         if before is None:
-            change.entered += 1
-            change.last_entry_at = max(change.last_entry_at or state.entered_at, state.entered_at)
-        elif before.status == state.status:
+            changes[update.state.flow_id].enters(update.state.entered_at)
+        elif before.counted_as == counted_as:
             continue
         else:
-            _count(change, before.status, -1)
-        _count(change, state.status, 1)
-    return {flow_id: change for flow_id, change in changes.items() if change != Counts()}
-
-
-def _count(counts: Counts, status: str, by: int) -> None:
-    setattr(counts, status, getattr(counts, status) + by)
+            changes[update.state.flow_id].count(before.counted_as, -1)
+        changes[update.state.flow_id].count(counted_as, 1)
+    unchanged = CountChange()
+    return {flow_id: change for flow_id, change in changes.items() if change != unchanged}
 
 
 def _without_persons(updates: Sequence[Update], gone: set[ContactKey]) -> Sequence[Update]:

@@ -203,7 +203,7 @@ CREATE TABLE membership (
     entered_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
 ) WITH (fillfactor = 80);
-CREATE INDEX membership_of_flow ON membership (flow_id, entered_at DESC, membership_id);
+CREATE INDEX membership_of_flow ON membership (flow_id, entered_at, membership_id);
 CREATE INDEX membership_of_contact ON membership (contact_id);
 
 -- `entries` is a list, in order; `sequence` is the number of the last one. Nobody looks inside them
@@ -237,10 +237,12 @@ CREATE TABLE ended_membership (
     PRIMARY KEY (membership_id, stored_at)
 ) PARTITION BY RANGE (stored_at);
 CREATE TABLE ended_membership_default PARTITION OF ended_membership DEFAULT;
-CREATE INDEX ended_membership_of_flow ON ended_membership (flow_id, entered_at DESC, membership_id);
+CREATE INDEX ended_membership_of_flow ON ended_membership (flow_id, entered_at, membership_id);
+CREATE INDEX ended_membership_by_end
+    ON ended_membership (flow_id, run_status, ended_at, membership_id);
 CREATE INDEX ended_membership_of_contact ON ended_membership (contact_id);
 
--- All of them. A list of a flow's memberships reads the indexes of both, in step, newest first.
+-- All of them.
 CREATE VIEW every_membership AS
 SELECT membership_id, workspace_id, flow_id, contact_id, sequence, status, 'in_flow' AS run_status,
        current_step_id, waiting_until, entry_source, dynamic_context, entered_at,
@@ -308,24 +310,46 @@ CREATE TABLE page_alias (
 );
 CREATE INDEX page_alias_by_age ON page_alias (stored_at);
 
--- Counts per flow. A batch adds one row per flow; a loop folds them. No row is updated by every
--- enrollment. They count all there ever were, also those that are no longer kept.
+-- Counts per flow: of all memberships there ever were, by what each is now. A batch adds one row per
+-- flow; a loop folds them. No row is updated by every enrollment. `gone_...` are those among the ended
+-- that are no longer kept; `anchored` is the place of the flow's last anchor.
 CREATE TABLE flow_count (
     flow_id uuid PRIMARY KEY,
     entered bigint NOT NULL,
     active bigint NOT NULL,
     waiting bigint NOT NULL,
     completed bigint NOT NULL,
-    dropped bigint NOT NULL,
+    failed bigint NOT NULL,
+    exited_flow bigint NOT NULL,
+    gone_completed bigint NOT NULL DEFAULT 0,
+    gone_failed bigint NOT NULL DEFAULT 0,
+    gone_exited_flow bigint NOT NULL DEFAULT 0,
+    anchored bigint NOT NULL DEFAULT 0,
     last_entry_at timestamptz
 );
+CREATE INDEX flow_count_to_anchor ON flow_count (flow_id)
+ WHERE entered - gone_completed - gone_failed - gone_exited_flow - anchored >= 2000;
 CREATE TABLE flow_count_change (
     flow_id uuid NOT NULL,
     entered bigint NOT NULL,
     active bigint NOT NULL,
     waiting bigint NOT NULL,
     completed bigint NOT NULL,
-    dropped bigint NOT NULL,
+    failed bigint NOT NULL,
+    exited_flow bigint NOT NULL,
+    first_entry_at timestamptz,
     last_entry_at timestamptz
 );
 CREATE INDEX flow_count_change_by_flow ON flow_count_change (flow_id);
+
+-- Every thousandth membership of a flow in the order in which they entered: `place` of those that are
+-- kept had entered when this one had. So a page is found by its number without reading what is
+-- before it. Who enters late takes the anchors behind away; a loop sets them again.
+CREATE TABLE member_anchor (
+    flow_id uuid NOT NULL,
+    place bigint NOT NULL,
+    entered_at timestamptz NOT NULL,
+    membership_id uuid NOT NULL,
+    PRIMARY KEY (flow_id, place)
+);
+CREATE UNIQUE INDEX member_anchor_by_entry ON member_anchor (flow_id, entered_at, place);

@@ -14,7 +14,8 @@ from services.api.native.flows import NativeFlow
 from services.api.store import memberships as store
 from services.api.store import refusals
 from services.api.store.flows import StoredFlow
-from services.api.use_cases import flows, memberships
+from services.api.use_cases import flows, member_lists, memberships
+from services.api.use_cases.member_lists import MemberQuery
 from services.api.use_cases.problems import membership_not_found
 
 router = APIRouter(tags=["members"])
@@ -40,10 +41,10 @@ class MemberFilter:
     exited_from: AwareDatetime | None = None
     exited_to: AwareDatetime | None = None
 
-    def query(self) -> Json:
-        """Write it as the store takes it: None asks for all."""
+    def query(self) -> MemberQuery:
+        """Write it in the words of the use case."""
         asked = {name: getattr(self, name) for name in MemberFilter.__slots__}
-        return {name: None if value == "any" else value for name, value in asked.items()}
+        return MemberQuery(**{name: None if one == "any" else one for name, one in asked.items()})
 
 
 @router.post("/v1/email-flows/{flow_id}/contacts/{contact_id}", status_code=201)
@@ -75,11 +76,9 @@ async def list_members(
 ) -> Json:
     """List the members of a flow, newest first."""
     flow = await flows.read(app_context, key)
-    named = {"workspace_id": key.workspace_id, "flow_id": key.flow_id}
-    query = {**named, **wanted.query(), **page.query()}
-    found, total = await store.page(app_context.pool, **query)
-    members = [serializers.member(one, _steps(flow)) for one in found]
-    return page.listed("members", members, total)
+    found = await member_lists.page(app_context.pool, key.flow_id, wanted.query(), page.window)
+    members = [serializers.member(one, _steps(flow)) for one in found.members]
+    return page.listed("members", members, found.total, exact=found.total_is_exact)
 
 
 @router.get("/v1/email-flows/{flow_id}/members/{membership_id}")

@@ -9,10 +9,9 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from libs.chassis.postgres.pool import Pool, Transaction
+from libs.chassis.postgres.pool import Pool, Reads, Transaction
 from libs.chassis.postgres.statements import queries_beside
 from libs.contracts.membership_events import MembershipState, TimelineEntry
-from services.api.store.pages import read_page
 
 queries = queries_beside(__file__)
 _TIMELINE = TypeAdapter(list[TimelineEntry])
@@ -27,7 +26,7 @@ class Known:
 
     sequence: int
     updated_at: datetime
-    status: str
+    counted_as: str
     stored_at: datetime | None = None
 
 
@@ -46,6 +45,24 @@ class Update:
     state: MembershipState
     entries: list[TimelineEntry]
     known: Known | None = None
+
+    @property
+    def counted_as(self) -> str:
+        """What counts it: its status while it is live, then its run status."""
+        status = self.state.status
+        return status if self.state.ended_at is None else run_status(status, self.state.drop_reason)
+
+    @property
+    def had_ended(self) -> bool:
+        """Whether it was known as ended."""
+        return self.known is not None and self.known.stored_at is not None
+
+    @property
+    def ends_otherwise(self) -> bool:
+        """Whether it was known as ended, and went another way: an executor was restored."""
+        return (
+            self.had_ended and self.known is not None and self.known.counted_as != self.counted_as
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +111,16 @@ async def _known(
 
 
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
-    """Write what a batch of events says. A membership that ends moves to the ended ones."""
+    """Write what a batch of events says. A membership that ends moves to the ended ones.
+
+    One whose end is taken back moves back first.
+    """
+    if back := [one for one in updates if one.ends_otherwise]:
+        await queries.move_back(tx, **_places(back))
+    after_its_end = {id(one) for one in updates if one.had_ended and not one.ends_otherwise}
     live = [one for one in updates if one.state.ended_at is None]
-    ending = [one for one in updates if one.state.ended_at and not _has_ended(one)]
-    late = [one for one in updates if one.state.ended_at and _has_ended(one)]
+    ending = [one for one in updates if one.state.ended_at and id(one) not in after_its_end]
+    late = [one for one in updates if id(one) in after_its_end]
     if live:
         waiting_untils = [one.state.waiting_until for one in live]
         await queries.write_live(tx, **_states(live), waiting_untils=waiting_untils)
@@ -106,11 +129,15 @@ async def write(tx: Transaction, updates: Sequence[Update]) -> None:
     if ending:
         await queries.end(tx, **_states(ending), **_ends(ending))
     if late:
-        await queries.add_to_ended(tx, **_entries(late), **_late(late))
+        updated_ats = [one.state.updated_at for one in late]
+        await queries.add_to_ended(tx, **(_entries(late) | _places(late)), updated_ats=updated_ats)
 
 
-def _has_ended(update: Update) -> bool:
-    return update.known is not None and update.known.stored_at is not None
+def _places(updates: Sequence[Update]) -> dict[str, list[Any]]:
+    return {
+        "membership_ids": [one.state.membership_id for one in updates],
+        "stored_ats": [one.known.stored_at for one in updates if one.known],
+    }
 
 
 def _states(updates: Sequence[Update]) -> dict[str, list[Any]]:
@@ -149,21 +176,14 @@ def _entries(updates: Sequence[Update]) -> dict[str, list[Any]]:
     }
 
 
-def _late(updates: Sequence[Update]) -> dict[str, list[Any]]:
-    return {
-        "stored_ats": [one.known.stored_at for one in updates if one.known],
-        "updated_ats": [one.state.updated_at for one in updates],
-    }
-
-
 def _json(value: Any) -> str:
     return to_json(value).decode()
 
 
-async def page(pool: Pool, **query: Any) -> tuple[list[StoredMembership], int]:
-    """Give one page of memberships with their timelines, and how many there are."""
-    rows, total = await read_page(queries.page, pool, "membership_id", query)
-    return [_stored(row) for row in rows], total
+async def read_all(reads: Reads, membership_ids: Sequence[UUID]) -> list[StoredMembership]:
+    """Read memberships with their timelines, in this order; what is gone is left out."""
+    rows = queries.read_all(reads, membership_ids=membership_ids)
+    return [_stored(row) async for row in rows]
 
 
 async def read(

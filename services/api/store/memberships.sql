@@ -7,7 +7,7 @@ SELECT membership_id, sequence, updated_at, status
 -- name: known_ended(membership_ids, days)
 -- What was known of these memberships, of those that ended in the last days; older partitions are
 -- not touched.
-SELECT membership_id, sequence, updated_at, status, stored_at
+SELECT membership_id, sequence, updated_at, run_status, stored_at
   FROM ended_membership
  WHERE membership_id = ANY (:membership_ids::uuid[])
    AND stored_at > now() - make_interval(days => :days::int);
@@ -74,6 +74,21 @@ SELECT membership_id, workspace_id, flow_id, contact_id, sequence, status, run_s
                  drop_reason, updated_at, entries)
   LEFT JOIN earlier USING (membership_id);
 
+-- name: move_back(membership_ids, stored_ats)!
+-- Take the ends of memberships back; their timelines are kept, as those of live ones.
+WITH back AS (
+    DELETE FROM ended_membership AS mine
+     USING unnest(:membership_ids::uuid[], :stored_ats::timestamptz[]) AS wanted (membership_id, stored_at)
+     WHERE mine.membership_id = wanted.membership_id AND mine.stored_at = wanted.stored_at
+ RETURNING mine.membership_id, mine.sequence, mine.timeline
+)
+INSERT INTO timeline (membership_id, sequence, entries)
+SELECT membership_id, sequence,
+       (SELECT json_agg(entry ORDER BY walk, place)
+          FROM unnest(timeline) WITH ORDINALITY AS walks (entries, walk),
+               json_array_elements(entries) WITH ORDINALITY AS each_entry (entry, place))
+  FROM back;
+
 -- name: add_to_ended(membership_ids, stored_ats, sequences, updated_ats, entries)!
 -- Add what happened to memberships after their end: a mail is opened when its reader has time.
 UPDATE ended_membership AS mine
@@ -85,35 +100,18 @@ UPDATE ended_membership AS mine
        AS late (membership_id, stored_at, sequence, updated_at, entries)
  WHERE mine.membership_id = late.membership_id AND mine.stored_at = late.stored_at;
 
--- name: page(workspace_id, flow_id, status, run_status, entered_from, entered_to, exited_from, exited_to, at_most, skip)
--- Memberships of a flow, newest first, with their contact, each with how many there are in all.
--- The page reads no more of the indexes than it shows or skips; the total counts what matches.
-WITH found AS NOT MATERIALIZED (
-    SELECT *
-      FROM every_membership
-     WHERE workspace_id = :workspace_id
-       AND flow_id = :flow_id
-       AND (:status::text IS NULL OR status = :status)
-       AND (:run_status::text IS NULL OR run_status = :run_status)
-       AND (:entered_from::timestamptz IS NULL OR entered_at >= :entered_from)
-       AND (:entered_to::timestamptz IS NULL OR entered_at <= :entered_to)
-       AND (:exited_from::timestamptz IS NULL OR ended_at >= :exited_from)
-       AND (:exited_to::timestamptz IS NULL OR ended_at <= :exited_to)
-), page AS (
-    SELECT * FROM found
-     ORDER BY entered_at DESC, membership_id
-     LIMIT :at_most::int OFFSET :skip::int
-)
-SELECT page.membership_id, flow_id, page.contact_id, sequence, status, run_status, current_step_id, waiting_until,
-       entry_source, dynamic_context, entered_at, ended_at, drop_reason, page.updated_at,
-       coalesce(array_to_json(timeline), of_live.walks) AS walks, contact.fields, total
-  FROM (SELECT count(*) AS total FROM found) AS counted
-  LEFT JOIN page ON true
+-- name: read_all(membership_ids)
+-- Memberships with their contacts, in this order.
+SELECT every.membership_id, flow_id, every.contact_id, sequence, status, run_status,
+       current_step_id, waiting_until, entry_source, dynamic_context, entered_at, ended_at,
+       drop_reason, every.updated_at, coalesce(array_to_json(timeline), of_live.walks) AS walks,
+       contact.fields
+  FROM every_membership AS every
   LEFT JOIN LATERAL (SELECT json_agg(entries ORDER BY sequence) AS walks FROM timeline
-                      WHERE timeline.membership_id = page.membership_id) AS of_live ON true
-  LEFT JOIN contact
-    ON contact.workspace_id = page.workspace_id AND contact.contact_id = page.contact_id
- ORDER BY page.entered_at DESC, page.membership_id;
+                      WHERE timeline.membership_id = every.membership_id) AS of_live ON true
+  LEFT JOIN contact USING (workspace_id, contact_id)
+ WHERE membership_id = ANY (:membership_ids::uuid[])
+ ORDER BY array_position(:membership_ids::uuid[], membership_id);
 
 -- name: read(workspace_id, flow_id, membership_id)^
 -- One membership, with its contact.

@@ -14,15 +14,14 @@ from libs.chassis.exactly_once.records import Received
 from libs.chassis.exactly_once.relay import Relay
 from libs.chassis.kafka.publisher import Publisher
 from libs.chassis.postgres.migrations import migrate
-from libs.chassis.postgres.pool import Pool, transaction
+from libs.chassis.postgres.pool import Pool, open_pool, transaction
 from libs.contracts.contact_events import ADAPTER
-from libs.local.kafka import ROOT
 from services.api.handlers import contact_events
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
-from services.api.wiring import DIALECTS, app_of
+from services.api.wiring import DIALECTS, SPEC, app_of
 from tests.support.builders import WORKSPACE
 
 KEY = "millrace_a-key-of-the-workspace"
@@ -30,10 +29,11 @@ ROOM = 1024 * 1024 - 2048
 
 
 @pytest.fixture
-async def api_pool(pool: Pool) -> Pool:
-    """A pool on an empty database with the API's schema."""
-    await migrate(pool, ROOT / "services/api/migrations")
-    return pool
+async def api_pool(database: str) -> AsyncIterator[Pool]:
+    """A pool as the API has it, on an empty database with the API's schema."""
+    async with open_pool(database, planner=SPEC.planner) as pool:
+        await migrate(pool, SPEC.migrations)
+        yield pool
 
 
 @dataclass

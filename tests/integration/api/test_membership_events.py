@@ -129,6 +129,36 @@ async def test_what_happens_after_the_end_is_added(api_pool: Pool, in_one_batch:
     assert await counted(api_pool) == Counts(entered=1, completed=1, last_entry_at=NOW)
 
 
+@pytest.mark.parametrize("in_one_batch", [True, False])
+async def test_an_end_that_is_taken_back_is_taken_back_here_too(
+    api_pool: Pool, in_one_batch: bool
+) -> None:
+    """An executor that was restored walks on from where it was, and may go another way."""
+    journey = a_journey()
+    await tell(api_pool, journey.enters(), journey.is_dropped("step_failed"))
+    assert (await counted(api_pool)) == Counts(entered=1, failed=1, last_entry_at=NOW)
+    again = [journey.walks([WAITED, WAITING], "waiting"), journey.completes()]
+    for batch in [again] if in_one_batch else [[walk] for walk in again]:
+        await tell(api_pool, *batch)
+        every = [await rows(api_pool, table) for table in ("membership", "ended_membership")]
+        assert sum(every) == 1
+    found = await stored(api_pool, journey)
+    assert (found.state, found.run_status) == (again[-1].membership, "completed")
+    assert [entry.sequence for entry in found.timeline] == list(range(1, journey.sequence + 1))
+    assert await rows(api_pool, "timeline") == 0
+    assert await counted(api_pool) == Counts(entered=1, completed=1, last_entry_at=NOW)
+
+
+async def test_the_most_recent_entry_is_the_latest_in_whatever_order(api_pool: Pool) -> None:
+    for hours in (2, 5, 1):
+        await tell(api_pool, a_journey(entered_at=NOW + timedelta(hours=hours)).enters())
+        async with transaction(api_pool) as tx:
+            await counts.fold(tx)
+    found = await counted(api_pool)
+    assert found is not None
+    assert found.last_entry_at == NOW + timedelta(hours=5)
+
+
 async def test_it_is_added_even_if_the_end_was_long_ago(api_pool: Pool) -> None:
     journey = a_journey()
     await tell(api_pool, journey.enters(), journey.completes())
@@ -159,7 +189,7 @@ async def test_counts_take_one_row_per_flow_and_batch(api_pool: Pool) -> None:
         await counts.fold(tx)
     await tell(api_pool, journeys[0].completes(), journeys[1].is_dropped())
     assert await rows(api_pool, "flow_count_change") == 1
-    expected = Counts(entered=3, waiting=1, completed=1, dropped=1, last_entry_at=NOW)
+    expected = Counts(entered=3, waiting=1, completed=1, exited_flow=1, last_entry_at=NOW)
     assert await counted(api_pool) == expected
     async with transaction(api_pool) as tx:
         await counts.fold(tx)

@@ -10,7 +10,7 @@ from libs.contracts.command_replies import CommandDone, DefinitionApplied
 from libs.contracts.membership_events import MembershipChanged, MembershipState, TimelineEntry
 from services.api.handlers.membership_events import count_changes, updates_of
 from services.api.http.paging import Page
-from services.api.store.counts import Counts
+from services.api.store.counts import CountChange
 from services.api.store.memberships import Known, run_status
 from services.api.use_cases.erasure import impersonal
 from services.api.use_cases.memberships import check_context
@@ -55,9 +55,11 @@ def known(status: str, sequence: int) -> dict[UUID, Known]:
 
 def test_counts_change_by_what_a_membership_was_and_is() -> None:
     entered = updates_of([changed("waiting", 1)], {})
-    assert count_changes(entered) == {FLOW: Counts(entered=1, waiting=1, last_entry_at=NOW)}
+    assert count_changes(entered) == {
+        FLOW: CountChange(entered=1, waiting=1, first_entry_at=NOW, last_entry_at=NOW)
+    }
     ended = updates_of([changed("completed", 5)], known("waiting", 3))
-    assert count_changes(ended) == {FLOW: Counts(waiting=-1, completed=1)}
+    assert count_changes(ended) == {FLOW: CountChange(waiting=-1, completed=1)}
     assert count_changes(updates_of([changed("waiting", 5)], known("waiting", 3))) == {}
 
 
