@@ -72,6 +72,11 @@ def custom(operator: str, value: Any = None, field_id: str = ID) -> Json:
     return rule if value is None else {**rule, "value": value}
 
 
+def activity(kind: str, operator: str = "has_activity", **narrower: Any) -> Json:
+    return {"kind": "condition", "source": "activity", "activityType": kind, "operator": operator,
+            **narrower}  # fmt: skip
+
+
 def nested(depth: int) -> Json:
     """Write a tree of so many groups, one in another."""
     rule = IN_ROME
@@ -84,7 +89,7 @@ def check(rule: Json) -> Json:
     return {"step_id": "check", "type": "condition_check", "condition": rule}
 
 
-def _accepted() -> Iterator[Json]:
+def _about_fields() -> Iterator[Json]:
     for name, operators, value in OF_TYPE.values():
         yield from (field(name, operator, value) for operator in operators)
         yield from (field(name, operator) for operator in EMPTY)
@@ -96,19 +101,33 @@ def _accepted() -> Iterator[Json]:
     yield field("createdAt", "equals", "2026-07-02T09:00:00.000Z")
     yield field("tentedScore", "equals", "80")
     yield field("leadStatus", "equals", "x" * 1000)
+    yield from (custom(operator, "x") for operator in (*TEXT, *ORDERED, "eq", "gt"))
+    yield from (custom(operator) for operator in (*EMPTY, "is_true", "is_false"))
+
+
+def _about_lists_and_what_happened() -> Iterator[Json]:
     for operator in ("is_member", "is_not_member", "member_of", "not_member_of", "in_list",
                      "not_in_list"):  # fmt: skip
         yield on_list(operator)
-    yield from (custom(operator, "x") for operator in (*TEXT, *ORDERED, "eq", "gt"))
-    yield from (custom(operator) for operator in (*EMPTY, "is_true", "is_false"))
     for metric in ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"):
         yield email_step(metric=metric)
     for operator in ("has_no_activity", "occurred", "not_occurred"):
         yield email_step(operator=operator)
-    yield group(IN_ROME, group(IN_ROME, operator="or"))
-    yield {"kind": "group", "conditions": [IN_ROME]}
-    yield nested(5)
-    yield group(*[IN_ROME] * 99)
+    for operator in ("has_activity", "has_no_activity", "occurred", "not_occurred"):
+        yield activity("form_submitted", operator)
+    for metric in ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"):
+        yield activity(f"email_{metric}", emailId=ID)
+    yield activity("form_submitted", tentId=ID, formId="registerForm")
+    yield activity("Placed Order", within={"amount": 7, "unit": "days"},
+                   count={"operator": "gte", "value": 2})  # fmt: skip
+
+
+GROUPS = [
+    group(IN_ROME, group(IN_ROME, operator="or")),
+    {"kind": "group", "conditions": [IN_ROME]},
+    nested(5),
+    group(*[IN_ROME] * 99),
+]
 
 
 OF_TYPE_OF = {name: value for name, _, value in OF_TYPE.values()}
@@ -116,7 +135,7 @@ OF_TYPE_OF = {name: value for name, _, value in OF_TYPE.values()}
 
 @pytest.mark.parametrize(
     "rule",
-    _accepted(),
+    [*_about_fields(), *_about_lists_and_what_happened(), *GROUPS],
     ids=lambda rule: " ".join(str(value)[:20] for value in rule.values()),
 )
 def test_a_tree_is_accepted_and_comes_back_as_it_was_sent(api: httpx.Client, rule: Json) -> None:
@@ -171,6 +190,18 @@ WRONG: list[tuple[Json, str]] = [
     (email_step(operator="equals"), "operator"),
     (email_step(nodeId=""), "nodeId"),
     (email_step(step_id="send"), "step_id"),
+    (activity(""), "activityType"),
+    (activity("form_submitted", "equals"), "operator"),
+    (activity("form_submitted", within={"amount": 0, "unit": "days"}), "within.amount"),
+    (activity("form_submitted", within={"amount": 7, "unit": "years"}), "within.unit"),
+    (activity("form_submitted", within=7), "within"),
+    (activity("form_submitted", count={"operator": "contains", "value": 1}), "count.operator"),
+    (activity("form_submitted", count={"operator": "gte", "value": "many"}), "count.value"),
+    (activity("form_submitted", emailId=ID), "emailId"),
+    (activity("email_opened", emailId="x"), "emailId"),
+    (activity("email_opened", formId="f"), "formId"),
+    (activity("email_opened", tentId=ID), "tentId"),
+    (activity("form_submitted", metric="x"), "metric"),
     (nested(6), ""),
     (group(*[IN_ROME] * 100), ""),
 ]
@@ -260,6 +291,22 @@ def test_a_tree_is_judged(api: httpx.Client, rule: Json, outcome: str | None) ->
              {**WAIT, "step_id": "true"}, {**WAIT, "step_id": "false"}]  # fmt: skip
     membership = enter(api, active(api, steps=steps), contact_id)
     assert membership["current_step_id"] == (outcome or "true")
+
+
+def test_what_a_contact_did_is_asked_about(api: httpx.Client) -> None:
+    form = f"form-{uuid4().hex[:8]}"
+    address = f"{uuid4().hex}@x.example"
+    sent = told(api.post(f"/v1/forms/{form}/submissions", json={"fields": {"email": address}}), 201)
+    edges = {"true_step_id": "true", "false_step_id": "false"}
+    for rule, comes_to in (
+        (activity("form_submitted", formId=form), "true"),
+        (activity("form_submitted", "not_occurred", formId=form), "false"),
+        (activity("form_submitted", formId=form, count={"operator": "gt", "value": 1}), "false"),
+    ):
+        steps = [{**check(rule), **edges},
+                 {**WAIT, "step_id": "true"}, {**WAIT, "step_id": "false"}]  # fmt: skip
+        path = active(api, steps=steps)
+        assert enter(api, path, sent["contact_id"])["current_step_id"] == comes_to
 
 
 def test_lists_of_both_kinds_are_asked_about(api: httpx.Client) -> None:
