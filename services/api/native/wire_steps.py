@@ -291,8 +291,11 @@ AnyWireStep = Annotated[
     Field(discriminator="type"),
 ]
 _KINDS: tuple[type[WireStep], ...] = get_args(get_args(AnyWireStep)[0])
+KINDS: Mapping[str, type[WireStep]] = {
+    get_args(kind.model_fields["type"].annotation)[0]: kind for kind in _KINDS
+}
+"""The model of each type of step."""
 EDGE_FIELDS: Mapping[str, frozenset[str]] = {
-    get_args(kind.model_fields["type"].annotation)[0]: frozenset(kind.edge_fields.values())
-    for kind in _KINDS
+    name: frozenset(kind.edge_fields.values()) for name, kind in KINDS.items()
 }
 """Where a step of each type keeps its edges."""

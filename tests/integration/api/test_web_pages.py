@@ -368,6 +368,18 @@ async def test_workspaces_come_in_turn(context: AppContext, maker: Maker) -> Non
     assert by_workspace.count(WORKSPACE) == 4
 
 
+async def test_workspaces_that_wait_for_another_attempt_hold_up_nobody(
+    context: AppContext, maker: Maker
+) -> None:
+    others = sorted(uuid4() for _ in range(30))
+    for workspace in others:
+        await tell(maker.pool, asked(a_journey(), workspace_id=workspace))
+    later = "UPDATE web_page SET next_attempt_at = now() + interval '1 hour'"
+    await maker.pool.execute(f"{later} WHERE workspace_id <> $1", others[-1])
+    taken = await claim_generated(context, Turn(generated=True), 16)
+    assert [one.workspace_id for one in taken] == [others[-1]]
+
+
 async def test_pages_go_with_their_contact(api: httpx.AsyncClient, maker: Maker) -> None:
     journey, template_id = a_journey(), await approved(api)
     page = await ask(maker.pool, journey, template_id=template_id, alias="ada")
