@@ -5,6 +5,7 @@ The words used everywhere, in code, tables, topics, documents and metrics:
 contact     a person upstream systems know, by its id
 list        a named set of contacts, kept by hand (static)
 event       a fact about a contact, published by an upstream system
+activity    what a contact did, or what became of a mail to it, as rules count it; under a metric
 flow        a definition: triggers that let contacts in and a graph of steps
 trigger     which events let a contact into a flow
 step        one thing a flow does: send, wait, branch, leave

@@ -153,17 +153,20 @@ MOST_COUNTED = 1000
 """How far rules count: what is read to judge one has a bound."""
 
 
+CountOperator = Literal[
+    "equals",
+    "not_equals",
+    "greater_than",
+    "greater_than_or_equal",
+    "less_than",
+    "less_than_or_equal",
+]
+
+
 class ActivityCount(_Node):
     """How often it must have happened: compared with a number."""
 
-    operator: Literal[
-        "equals",
-        "not_equals",
-        "greater_than",
-        "greater_than_or_equal",
-        "less_than",
-        "less_than_or_equal",
-    ]
+    operator: CountOperator
     value: int = Field(ge=0, le=MOST_COUNTED, strict=True)
 
 

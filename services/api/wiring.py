@@ -30,7 +30,7 @@ from services.api.loops.make_pages import MakePages
 from services.api.loops.republish_flows import republish_flows
 from services.api.native import app as native
 from services.api.native import phrasing as native_phrasing
-from services.api.native.compile import NATIVE
+from services.api.native.dialect import NATIVE
 from services.api.settings import Settings
 from services.api.store import keys
 from services.api.use_cases.app_context import AppContext

@@ -13,4 +13,4 @@ class Settings(ServiceSettings):
     tick_seconds: Annotated[float, Field(gt=0, le=10)] = 0.05
     timers_per_tick: Annotated[int, Field(ge=1, le=100_000)] = 5000
     date_tick_seconds: Annotated[float, Field(gt=0, le=10)] = 0.1
-    dates_per_tick: Annotated[int, Field(ge=1, le=5000)] = 2000
+    dates_per_tick: Annotated[int, Field(ge=1, le=5000)] = 500

@@ -9,12 +9,15 @@ from threading import Thread
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from libs.local.outside import Outside
 from libs.local.stack import Stack
 from tests.support.scenes import Json, Scene
 from tests.support.waiting import wait_until
 
 BEARER = "the-token-of-the-hook"
+MAIL = "<html><body><p>Your page: {{campaign.dynamic.tentURL}}</p></body></html>"
 
 
 @contextmanager
@@ -47,12 +50,32 @@ def a_date_field(outside: Outside, name: str) -> str:
     return str(outside.call("POST", "/v1/custom-fields", body)["api_name"])
 
 
+def a_template(outside: Outside, html: str) -> str:
+    made = outside.call("POST", "/v1/templates", {"name": "Offer", "html": html})
+    outside.call("POST", f"/v1/templates/{made['template_id']}/approve")
+    return str(made["template_id"])
+
+
+def a_page(outside: Outside, tag: str) -> Json:
+    template_id = a_template(outside, "<h1>{{contact.firstName}} of {{contact.city}}</h1>")
+    alias = f"{{{{contact.firstName}}}}-{tag}"
+    return {"step_id": "page", "type": "create_tent", "source": "template",
+            "template_id": template_id, "auto_publish": True, "custom_page_alias": alias,
+            "next_step_id": "send"}  # fmt: skip
+
+
+def sees_its_page(scene: Scene, address: str) -> bool:
+    """Say whether the one mail names this address, and the page of Ada is there for everybody."""
+    (mail,), page = scene.mails(), httpx.get(address)
+    return f"Your page: {address}" in mail["html"] and page.text == "<h1>Ada of Rome</h1>"
+
+
 def in_days(stack: Stack, days: float) -> str:
     instant = stack.clock.now().astimezone(UTC) + timedelta(days=days)
     return instant.isoformat()
 
 
-def steps_of(url: str, on: str, off: str, field: str) -> list[Json]:
+def steps_of(url: str, on: str, off: str, field: str, page: Json) -> list[Json]:
     """Every step, each leading to the next."""
     in_rome = {"kind": "condition", "source": "contact_field", "field": "city", "operator": "eq",
                "value": "Rome"}  # fmt: skip
@@ -67,7 +90,8 @@ def steps_of(url: str, on: str, off: str, field: str) -> list[Json]:
         {"step_id": "add", "type": "add_to_list", "list_id": on, "next_step_id": "remove"},
         {"step_id": "remove", "type": "remove_from_list", "list_id": off, "next_step_id": "until"},
         {"step_id": "until", "type": "wait", "condition": on_list, "timeout_amount": 60,
-         "timeout_unit": "days", "next_step_id": "send"},
+         "timeout_unit": "days", "next_step_id": "page"},
+        page,
         {"step_id": "send", "type": "send_email", "next_step_id": "hours"},
         {"step_id": "hours", "type": "wait", "duration_amount": 12, "duration_unit": "hours",
          "next_step_id": "call"},
@@ -88,8 +112,9 @@ def test_every_step_works(outside: Outside, stack: Stack) -> None:
     with listening() as (url, told):
         scene = Scene(
             outside,
-            steps_of(url, on, off, renewal),
+            steps_of(url, on, off, renewal, a_page(outside, tag)),
             {"triggers": [{"type": "contact_created"}], "disqualification_rules": strangers},
+            MAIL,
         ).activate()
         contact_id = outside.new_contact_id()
         fields = {"email": scene.address(1), "firstName": "Ada", "company": tag, "jobTitle": "Boss"}
@@ -99,12 +124,13 @@ def test_every_step_works(outside: Outside, stack: Stack) -> None:
         scene.wait_for(total_entered=1, dropped_count=1)
     executed = [one for one in scene.timeline_of(contact_id) if one["type"] == "step_executed"]
     assert [one["step_id"] for one in executed] == [
-        "update", "check", "add", "remove", "until", "send", "hours", "call", "date",
+        "update", "check", "add", "remove", "until", "page", "send", "hours", "call", "date",
     ]  # fmt: skip
     contact = outside.call("GET", f"/v1/contacts/{contact_id}")
     assert (contact["fields"]["city"], contact["fields"]["jobTitle"]) == ("Rome", "Boss")
     assert contact["list_ids"] == [on]
     assert scene.hand_overs() == {scene.address(1): 1}
+    assert sees_its_page(scene, f"{stack.url}/pages/{stack.workspace_id}/ada-{tag}")
     (call,) = told
     assert call["headers"]["Authorization"] == f"Bearer {BEARER}"
     body = call["body"]

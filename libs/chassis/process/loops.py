@@ -8,12 +8,17 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Something a service does by itself until the event is set."""
 
 
-def every(seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:
-    """Make a loop that does some work again and again, with a pause between."""
+def every(seconds: float, work: Callable[[], Awaitable[bool | None]]) -> Loop:
+    """Make a loop that does some work again and again, with a pause between.
+
+    There is none after work that says that it has left some undone: it does a bounded part of it,
+    so that others have their turn, and goes on.
+    """
 
     async def loop(stopping: asyncio.Event) -> None:
-        while not await pause(stopping, seconds):
-            await work()
+        more: bool | None = False
+        while not await pause(stopping, 0 if more else seconds):
+            more = await work()
 
     return loop
 

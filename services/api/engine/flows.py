@@ -56,6 +56,7 @@ async def list_flows(
         app_context.pool,
         workspace_id=workspace,
         dialect=dialect,
+        shown_in=None,
         statuses=list(status or _STATUSES),
         search=search,
         sort_by="updated_at",

@@ -14,7 +14,7 @@ from services.api.use_cases.problems import Problem
 
 _MIB = 1024 * 1024
 _LARGE_BYTES = 4 * _MIB
-_LARGE = ("/v1/emails", "/v1/events")
+_LARGE = ("/v1/emails", "/v1/events", "/v1/templates")
 _log = logger(__name__)
 
 
@@ -51,7 +51,7 @@ class RequestMiddleware:
 
 
 def limit_for(path: str) -> int:
-    """Say how large a body may be: a mail holds 2 MB of HTML, and events come many at once."""
+    """Say how large a body may be: mails and templates hold HTML, and events come many at once."""
     return _LARGE_BYTES if path.startswith(_LARGE) else _MIB
 
 

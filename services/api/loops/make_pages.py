@@ -47,14 +47,13 @@ class MakePages:
 
     async def look(self, stopping: asyncio.Event) -> None:
         """Make what is to be made of templates; begin what is to be generated."""
-        there = await web_pages.look(self._app_context.pool)
-        if there.generated:
-            await self._begin()
-        if there.of_templates:
-            while not stopping.is_set() and await make_of_templates(
-                self._app_context, self._of_templates
-            ):
-                pass
+        if not await web_pages.is_any_due(self._app_context.pool):
+            return
+        await self._begin()
+        while not stopping.is_set() and await make_of_templates(
+            self._app_context, self._of_templates
+        ):
+            pass
 
     async def settle(self) -> None:
         """Wait for what is under way."""

@@ -13,6 +13,7 @@ CREATE TABLE api_key (
 
 -- Flows. `document` is what a user wrote, in which dialect: json, not jsonb, because it comes back as
 -- it was sent. `definition` is what that was compiled to, by which version of the compiler.
+-- `readable_in` names the dialects that can show it: its home, and others that can express it.
 CREATE TABLE flow (
     flow_id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspace,
@@ -23,6 +24,7 @@ CREATE TABLE flow (
     document json NOT NULL,
     definition jsonb NOT NULL,
     compiler int NOT NULL,
+    readable_in text[] NOT NULL,
     name text NOT NULL,
     description text,
     archived_at timestamptz,
@@ -303,6 +305,7 @@ CREATE TABLE web_page (
 CREATE TABLE web_page_default PARTITION OF web_page DEFAULT;
 CREATE INDEX web_page_to_make ON web_page (generated, workspace_id, next_attempt_at)
  WHERE status = 'requested';
+CREATE INDEX web_page_due ON web_page (next_attempt_at) WHERE status = 'requested';
 CREATE INDEX web_page_of_contact ON web_page (contact_id);
 -- Which page has an alias. It ends with its page; a table in partitions could not keep it unique.
 CREATE TABLE page_alias (

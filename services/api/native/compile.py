@@ -11,12 +11,12 @@ from libs.domain.flow import Definition, duplicates
 from services.api.native.documents import FlowDocument
 from services.api.native.rules import compiled
 from services.api.use_cases.bodies import read_body
-from services.api.use_cases.dialects import Dialect
 from services.api.use_cases.problems import Problem
 from services.api.use_cases.trigger_ids import with_ids
 
 Json = dict[str, Any]
-_REENTRY = {"allow": "always", "no_reentry": "once"}
+REENTRY = {"allow": "always", "no_reentry": "once"}
+"""The engine's word for each re-entry policy."""
 
 
 def compile_document(document: Mapping[str, Any]) -> Definition:
@@ -35,7 +35,7 @@ def compile_document(document: Mapping[str, Any]) -> Definition:
             "triggers": list(with_ids(one.compiled() for one in read.triggers)),
             "steps": [step.compiled() for step in read.steps],
             "guards": _guards(read),
-            "reentry": _REENTRY[read.reentry_policy],
+            "reentry": REENTRY[read.reentry_policy],
         }
     )
 
@@ -46,7 +46,3 @@ def _guards(read: FlowDocument) -> list[Json]:
     if rule is None:
         return []
     return [{"rule": compiled(rule), "wants": False}]
-
-
-NATIVE = Dialect("native", "/v1/email-flows", 1, compile_document, webhook_url="endpoint_url")
-"""Flows written through `/v1/email-flows`."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
-from services.api.native.compile import NATIVE
+from services.api.native.dialect import NATIVE
 from services.api.native.documents import FlowDocument
 from services.api.native.wire_triggers import AnyWireTrigger
 from services.api.store import counts
@@ -96,7 +96,8 @@ async def list_flows(
     found, total = await store.page(
         app_context.pool,
         workspace_id=workspace,
-        dialect=NATIVE.name,
+        dialect=None,
+        shown_in=NATIVE.name,
         **wanted.query(),
         **page.query(),
     )

@@ -11,6 +11,7 @@ from services.api.http.keys import ContextParam, Workspace
 from services.api.http.paging import Page
 from services.api.native import serializers
 from services.api.native.flows import NativeFlow
+from services.api.native.render import document_of
 from services.api.store import memberships as store
 from services.api.store import refusals
 from services.api.store.flows import StoredFlow
@@ -106,4 +107,4 @@ async def list_refusals(
 
 
 def _steps(flow: StoredFlow) -> dict[str, Json]:
-    return {step["step_id"]: step for step in flow.document.get("steps", [])}
+    return {step["step_id"]: step for step in document_of(flow).get("steps", [])}

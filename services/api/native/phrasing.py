@@ -12,6 +12,7 @@ _CODES: Mapping[str, str] = {
     "step_not_found": "campaign_flow_step_not_found",
     "membership_not_found": "campaign_flow_membership_not_found",
     "flow_not_editable": "campaign_not_editable",
+    "flow_edited_elsewhere": "campaign_not_editable",
     "wrong_flow_status": "campaign_invalid_state_transition",
     "duplicate_step_id": "campaign_flow_duplicate_step_id",
     "step_referenced": "campaign_flow_step_referenced",

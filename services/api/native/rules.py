@@ -11,9 +11,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from libs.domain import rules
+from libs.domain.activity import EMAIL_METRICS, FORM_SUBMITTED
 from libs.domain.contact import STANDARD_FIELDS, EmailMetric, FieldType
 from libs.domain.predicates import fits
-from libs.domain.rules import AnyRule, FieldOperator, Operand
+from libs.domain.rules import AnyRule, CountOperator, FieldOperator, Operand
 
 MAX_DEPTH = 5
 MAX_NODES = 100
@@ -39,6 +40,17 @@ _LONG_NAMES: Mapping[object, str] = {
 }
 
 
+_METRICS: Mapping[object, str] = {
+    metric.replace(".", "_"): metric for metric in (FORM_SUBMITTED, *sorted(EMAIL_METRICS))
+}
+"""Activities that are events of forms and mails; any other type is the name of a recorded one."""
+
+
+def metric_of(activity_type: object) -> object:
+    """Give the engine's name of what a contact did."""
+    return _METRICS.get(activity_type, activity_type) if isinstance(activity_type, str) else None
+
+
 def long_name(operator: object) -> object:
     """Give the engine's name of an operator."""
     return _LONG_NAMES.get(operator, operator) if isinstance(operator, str) else operator
@@ -55,6 +67,12 @@ def check_operand(kind: FieldType, operand: Operand) -> None:
     """
     if operand is not None and not fits(kind, operand):
         raise ValueError(f"value: this is no value to compare a {kind} field with")
+
+
+class ActivityCount(rules.ActivityCount):
+    """How often it must have happened: compared with a number."""
+
+    operator: Annotated[CountOperator, _LongName]
 
 
 class ContactField(rules.ContactField):
@@ -92,6 +110,23 @@ class EmailStep(rules.EmailStep):
     operator: Annotated[Literal["has_activity", "has_no_activity"], _LongName]
 
 
+class Activity(rules.Activity):
+    """Asks how often the contact did something: at least once, unless `count` says otherwise.
+
+    `activityType` is `form_submitted`, `email_opened` and the like, or the name under which an
+    activity was recorded.
+    """
+
+    metric: Annotated[str, BeforeValidator(metric_of)] = Field(
+        alias="activityType", min_length=1, max_length=200
+    )
+    operator: Annotated[Literal["has_activity", "has_no_activity"], _LongName]
+    count: ActivityCount | None = None
+    email_id: UUID | None = Field(default=None, alias="emailId")
+    form_id: str | None = Field(default=None, alias="formId", min_length=1, max_length=255)
+    tent_id: UUID | None = Field(default=None, alias="tentId")
+
+
 class Group(rules.Group):
     """Several rules at once: all must hold (`and`) or one is enough (`or`)."""
 
@@ -103,7 +138,8 @@ Rule = Annotated[
     | Annotated[ContactField, AfterValidator(_check_contact_field), Tag("contact_field")]
     | Annotated[CustomFieldCondition, AfterValidator(rules.check_custom_field), Tag("custom_field")]
     | Annotated[ListMembership, Tag("list_membership")]
-    | Annotated[EmailStep, Tag("email_step")],
+    | Annotated[EmailStep, Tag("email_step")]
+    | Annotated[Activity, Tag("activity")],
     Discriminator(rules.which_node),
 ]
 

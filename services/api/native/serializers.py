@@ -5,6 +5,7 @@ from typing import Any
 
 from libs.contracts.membership_events import MembershipState, TimelineEntry
 from libs.domain.calendar import to_text
+from services.api.native.render import document_of
 from services.api.store.contact_lists import StoredList
 from services.api.store.counts import Counts
 from services.api.store.directory import StoredContact
@@ -32,7 +33,7 @@ def instant(value: datetime | None) -> str | None:
 
 def flow(stored: StoredFlow, counts: Counts | None = None) -> dict[str, Any]:
     """Write a flow; triggers, steps and rules as they were sent."""
-    content, counted = stored.document, counts or Counts()
+    content, counted = document_of(stored), counts or Counts()
     return {
         "flow_id": str(stored.flow_id),
         "type": "triggered_flow",

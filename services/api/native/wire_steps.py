@@ -255,7 +255,7 @@ class CreateTent(_Linear):
     source: Literal["scratch", "template"] = "scratch"
     template_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    auto_publish: bool = False
+    auto_publish: StrictBool = False
     custom_page_alias: Annotated[str, Field(min_length=1, max_length=MAX_ALIAS_TEMPLATE)] | None = (
         None
     )
@@ -291,8 +291,11 @@ AnyWireStep = Annotated[
     Field(discriminator="type"),
 ]
 _KINDS: tuple[type[WireStep], ...] = get_args(get_args(AnyWireStep)[0])
+KINDS: Mapping[str, type[WireStep]] = {
+    get_args(kind.model_fields["type"].annotation)[0]: kind for kind in _KINDS
+}
+"""The model of each type of step."""
 EDGE_FIELDS: Mapping[str, frozenset[str]] = {
-    get_args(kind.model_fields["type"].annotation)[0]: frozenset(kind.edge_fields.values())
-    for kind in _KINDS
+    name: frozenset(kind.edge_fields.values()) for name, kind in KINDS.items()
 }
 """Where a step of each type keeps its edges."""

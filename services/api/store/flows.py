@@ -18,12 +18,21 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a user wrote, in which dialect, and what the dialect's compiler made of it."""
+    """What a user wrote, in which dialect, and what the dialect's compiler made of it.
+
+    Attributes:
+        dialect: Its home.
+        document: What was written.
+        definition: What was made of it.
+        compiler: By which version of the compiler.
+        readable_in: In which dialects it can be shown.
+    """
 
     dialect: str
     document: Json
     definition: Json
     compiler: int
+    readable_in: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class StoredFlow:
     document: Json
     definition: Json
     compiler: int
+    readable_in: list[str]
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -82,7 +92,7 @@ async def lock(tx: Transaction, workspace_id: UUID, flow_id: UUID) -> StoredFlow
 
 async def change(tx: Transaction, flow: StoredFlow, change: Change, now: datetime) -> StoredFlow:
     """Make the next version of a flow."""
-    kept = Written(flow.dialect, flow.document, flow.definition, flow.compiler)
+    kept = Written(flow.dialect, flow.document, flow.definition, flow.compiler, flow.readable_in)
     status = change.status or flow.status
     archived_at = now if status is FlowStatus.ARCHIVED else None
     row = await queries.change(
@@ -142,6 +152,7 @@ def _columns(written: Written) -> Json:
         "document": written.document,
         "definition": written.definition,
         "compiler": written.compiler,
+        "readable_in": written.readable_in,
     }
 
 
@@ -156,6 +167,7 @@ def _flow(row: Any) -> StoredFlow:
         document=row["document"],
         definition=row["definition"],
         compiler=row["compiler"],
+        readable_in=row["readable_in"],
         archived_at=row["archived_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

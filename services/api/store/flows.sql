@@ -1,9 +1,9 @@
--- name: add(flow_id, workspace_id, dialect, name, description, document, definition, compiler, now)^
+-- name: add(flow_id, workspace_id, dialect, name, description, document, definition, compiler, readable_in, now)^
 -- A new draft.
 INSERT INTO flow (flow_id, workspace_id, version, status, dialect, name, description, document,
-                  definition, compiler, created_at, updated_at)
+                  definition, compiler, readable_in, created_at, updated_at)
 VALUES (:flow_id, :workspace_id, 1, 'draft', :dialect, :name, :description, :document::json,
-        :definition::jsonb, :compiler, :now, :now)
+        :definition::jsonb, :compiler, :readable_in::text[], :now, :now)
 RETURNING *;
 
 -- name: read(workspace_id, flow_id)^
@@ -17,7 +17,7 @@ SELECT * FROM flow
  WHERE workspace_id = :workspace_id AND flow_id = :flow_id AND status <> 'deleted'
    FOR UPDATE;
 
--- name: change(workspace_id, flow_id, name, description, document, definition, compiler, status, published, archived_at, now)^
+-- name: change(workspace_id, flow_id, name, description, document, definition, compiler, readable_in, status, published, archived_at, now)^
 -- A new version of a flow.
 UPDATE flow
    SET version = version + 1,
@@ -26,6 +26,7 @@ UPDATE flow
        document = :document::json,
        definition = :definition::jsonb,
        compiler = :compiler,
+       readable_in = :readable_in::text[],
        status = :status,
        published_version = CASE WHEN :published THEN version + 1 ELSE published_version END,
        archived_at = :archived_at::timestamptz,
@@ -33,7 +34,7 @@ UPDATE flow
  WHERE workspace_id = :workspace_id AND flow_id = :flow_id
 RETURNING *;
 
--- name: page(workspace_id, dialect, statuses, search, sort_by, descending, at_most, skip)
+-- name: page(workspace_id, dialect, shown_in, statuses, search, sort_by, descending, at_most, skip)
 -- Flows of a workspace, one page of them, each with how many there are in all.
 WITH found AS (
     SELECT *, row_number() OVER (
@@ -48,6 +49,7 @@ WITH found AS (
      WHERE workspace_id = :workspace_id
        AND status = ANY (:statuses::text[])
        AND (:dialect::text IS NULL OR dialect = :dialect)
+       AND (:shown_in::text IS NULL OR :shown_in = ANY (readable_in))
        AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0
             OR strpos(lower(description), lower(:search)) > 0)
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 from libs.chassis.postgres.pool import Pool, Reads, Transaction
@@ -15,13 +15,6 @@ from services.api.store.directory import ContactKey, columns_of
 queries = queries_beside(__file__)
 PageOutcome = Literal["published", "made", "failed"]
 _ASKED = {"template_id", "prompt", "name", "alias", "publish", "contact", "run"}
-
-
-class ToMake(NamedTuple):
-    """Whether there are pages to be made now, of either kind."""
-
-    of_templates: bool
-    generated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +78,31 @@ async def ask(tx: Transaction, pages: Sequence[PageRequested]) -> None:
     )
 
 
-async def look(pool: Pool) -> ToMake:
+async def is_any_due(pool: Pool) -> bool:
     """Say whether there is anything to do."""
-    row = await queries.look(pool)
-    return ToMake(row["of_templates"], row["generated"])
+    return bool(await queries.is_any_due(pool))
+
+
+async def waiting_workspaces(
+    tx: Transaction, *, generated: bool, after: UUID, at_most: int
+) -> list[UUID]:
+    """Name some workspaces with pages that are to be made, now or later, in order of their ids."""
+    rows = queries.waiting_workspaces(tx, generated=generated, after=after, at_most=at_most)
+    return [row["workspace_id"] async for row in rows]
 
 
 async def due(
-    tx: Transaction, *, generated: bool, after: UUID, workspaces: int, each: int
+    tx: Transaction, workspaces: Sequence[UUID], *, generated: bool, each: int
 ) -> list[AskedPage]:
     """Take some pages that are to be made now, until the end of the transaction.
 
     Args:
         tx: The transaction.
+        workspaces: Whose.
         generated: Those that are generated, or those of templates.
-        after: The workspace after which to go on.
-        workspaces: How many workspaces may come.
-        each: How many pages of each.
+        each: How many of each workspace.
     """
-    rows = queries.due(tx, generated=generated, after=after, workspaces=workspaces, each=each)
+    rows = queries.due(tx, generated=generated, workspaces=workspaces, each=each)
     return [_asked(row) async for row in rows]
 
 
@@ -145,7 +144,7 @@ async def finish(tx: Transaction, made: Sequence[MadePage]) -> None:
         tx,
         **_keys([one.asked for one in made]),
         statuses=[one.outcome for one in made],
-        names=[one.asked.name for one in made],
+        names=[one.asked.name and one.asked.name.replace("\0", "") for one in made],
         aliases=[one.alias for one in made],
         htmls=[one.html for one in made],
         warnings=[f"{{{','.join(one.warnings)}}}" for one in made],

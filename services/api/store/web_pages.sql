@@ -7,48 +7,49 @@ SELECT page_id, workspace_id, contact_id, membership_id, hop, generated, asked
        AS fresh (page_id, workspace_id, contact_id, membership_id, hop, generated, asked)
  WHERE NOT EXISTS (SELECT 1 FROM web_page WHERE web_page.page_id = fresh.page_id);
 
--- name: look()^
--- Whether there are pages to be made of templates, and ones to be generated.
-SELECT EXISTS (SELECT 1 FROM web_page WHERE status = 'requested' AND NOT generated
-                  AND next_attempt_at <= now()) AS of_templates,
-       EXISTS (SELECT 1 FROM web_page WHERE status = 'requested' AND generated
-                  AND next_attempt_at <= now()) AS generated;
+-- name: is_any_due()$
+-- Whether there is a page to be made now.
+SELECT EXISTS (SELECT 1 FROM web_page WHERE status = 'requested' AND next_attempt_at <= now());
 
--- name: due(generated, after, workspaces, each)
--- Some pages of some workspaces, which come in turn, that are to be made now, and whether their
--- runs go on; another process takes others. From workspace to workspace it is one step in the index.
-WITH RECURSIVE turn AS (
+-- name: waiting_workspaces(generated, after, at_most)
+-- Some workspaces with pages that are to be made, now or later, in order of their ids: it is one step
+-- in the index from each to the next, however many pages it has.
+WITH RECURSIVE waiting AS (
     (SELECT workspace_id, 1 AS number
        FROM web_page
       WHERE status = 'requested' AND generated = :generated::boolean AND workspace_id > :after
       ORDER BY workspace_id
       LIMIT 1)
     UNION ALL
-    SELECT following.workspace_id, turn.number + 1
-      FROM turn,
+    SELECT following.workspace_id, waiting.number + 1
+      FROM waiting,
            LATERAL (SELECT web_page.workspace_id
                       FROM web_page
                      WHERE web_page.status = 'requested'
                        AND web_page.generated = :generated
-                       AND web_page.workspace_id > turn.workspace_id
+                       AND web_page.workspace_id > waiting.workspace_id
                      ORDER BY web_page.workspace_id
                      LIMIT 1) AS following
-     WHERE turn.number < :workspaces::int
+     WHERE waiting.number < :at_most::int
 )
+SELECT workspace_id FROM waiting;
+
+-- name: due(generated, workspaces, each)
+-- Some pages of each of these workspaces that are to be made now, and whether their runs go on;
+-- another process takes others.
 SELECT due.*,
        EXISTS (SELECT 1 FROM membership WHERE membership.membership_id = due.membership_id) AS live
-  FROM turn,
+  FROM unnest(:workspaces::uuid[]) AS turn (workspace_id),
        LATERAL (SELECT page_id, stored_at, workspace_id, contact_id, membership_id, hop, asked,
                        attempt
                   FROM web_page
                  WHERE web_page.status = 'requested'
-                   AND web_page.generated = :generated
+                   AND web_page.generated = :generated::boolean
                    AND web_page.workspace_id = turn.workspace_id
                    AND web_page.next_attempt_at <= now()
                  ORDER BY web_page.next_attempt_at
                  LIMIT :each::int
-                   FOR UPDATE SKIP LOCKED) AS due
- ORDER BY due.workspace_id;
+                   FOR UPDATE SKIP LOCKED) AS due;
 
 -- name: claim(page_ids, stored_ats, seconds)!
 -- Let nobody else make these pages for so long.

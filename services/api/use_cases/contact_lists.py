@@ -17,6 +17,7 @@ from libs.contracts.message import derived_id
 from libs.domain.contact import CustomField
 from libs.domain.rules import (
     OPERATORS,
+    Activity,
     AnyRule,
     AudienceRules,
     CustomFieldCondition,
@@ -37,6 +38,10 @@ MOST_BELOW = 20
 _log = logger(__name__)
 _RULES: TypeAdapter[AnyRule] = TypeAdapter(AudienceRules)
 Place = tuple[str, AnyRule]
+_NO_ACTIVITY = (
+    "a dynamic list is judged by the contact directory, which does not know what contacts did; "
+    "rules of flows may ask for it"
+)
 """A node of a tree, and its path."""
 
 
@@ -121,6 +126,8 @@ async def _checked(
     named = {node.list_id for _, node in places if isinstance(node, ListMembership)}
     below = await store.below(unit.tx, workspace_id, named)
     for path, node in places:
+        if isinstance(node, Activity):
+            raise invalid(f"{path}.source", _NO_ACTIVITY)
         if isinstance(node, CustomFieldCondition):
             _check_field(path, node, fields)
         if isinstance(node, ListMembership) and node.list_id not in below.keys() | {list_id}:

@@ -24,7 +24,9 @@ class Dialect:
         compiler: The number of its compiler. A flow that an older one has compiled is compiled
             anew when it is next published.
         compile: Checks a document and writes it in the engine's language; raises Problem.
-        reads_all: Whether it can show flows of every home, or only its own.
+        render: Writes a definition of another home as a document of its own; None if it cannot.
+            What is kept beside the definition is taken from the document at home.
+        reads_all: Whether it can show flows of every home; otherwise only those it can render.
         webhook_url: What it calls the address of a webhook.
     """
 
@@ -32,6 +34,7 @@ class Dialect:
     path: str
     compiler: int
     compile: Callable[[Mapping[str, Any]], Definition]
+    render: Callable[[Document, Document], Document | None] | None = None
     reads_all: bool = False
     webhook_url: str = "url"
 

@@ -122,14 +122,21 @@ def _written(
 ) -> Written:
     """Compile a document as it is kept: its secrets sealed."""
     kept = webhook_tokens.sealed(app_context.sealer, document, before)
-    written = _compiled(dialect, kept)
+    written = _written_in(app_context, dialect, kept, publishing.written(dialect.compile(kept)))
     _check_webhooks(app_context, dialect, written)
     return written
 
 
-def _compiled(dialect: Dialect, document: Document) -> Written:
-    definition = dialect.compile(document)
-    return Written(dialect.name, document, publishing.written(definition), dialect.compiler)
+def _written_in(
+    app_context: AppContext, home: Dialect, document: Document, definition: Document
+) -> Written:
+    """Say what is kept of a document; among it, in which other dialects it can be read."""
+    others = [
+        other.name
+        for other in app_context.dialects.values()
+        if other.render and other is not home and other.render(definition, document) is not None
+    ]
+    return Written(home.name, document, definition, home.compiler, [home.name, *others])
 
 
 def _check_webhooks(app_context: AppContext, dialect: Dialect, written: Written) -> None:
@@ -175,7 +182,7 @@ async def save(
 def _visible(flow: StoredFlow | None, key: FlowKey) -> StoredFlow:
     if flow is None:
         raise flow_not_found()
-    if flow.dialect != key.dialect.name and not key.dialect.reads_all:
+    if key.dialect.name not in flow.readable_in and not key.dialect.reads_all:
         raise flow_not_found("This flow cannot be shown here; read it at /v1/flows")
     return flow
 
@@ -195,5 +202,5 @@ def _recompiled(app_context: AppContext, flow: StoredFlow, change: Change) -> Ch
     definition = publishing.compiled_anew(replace(flow, status=change.status or flow.status), home)
     if definition is None:
         return change
-    anew = Written(home.name, flow.document, publishing.written(definition), home.compiler)
+    anew = _written_in(app_context, home, flow.document, publishing.written(definition))
     return Change(anew, change.status, change.published)

@@ -29,7 +29,9 @@ PAGES = Counter("millrace_pages_total", "Web pages that steps asked for, by outc
 CLAIM_SECONDS = 90.0
 """Longer than an attempt may take: who has not said by then what came of it has died."""
 MAX_PAGE_CHARACTERS = 1_000_000
-_WORKSPACES, _EACH = 8, 4
+_WORKSPACES, _EACH, _ROUNDS = 8, 4, 25
+"""So many workspaces at once, so many pages of each; and how often to look further where none of
+the workspaces that come has a page that is due."""
 _FIRST = UUID(int=0)
 _log = logger(__name__)
 
@@ -44,23 +46,24 @@ class Turn:
     async def due(self, unit: Unit, at_most: int) -> list[AskedPage]:
         """Take some pages that are to be made now, from the workspaces whose turn it is."""
         each = max(1, min(_EACH, at_most))
-        workspaces = max(1, min(_WORKSPACES, at_most // each))
-        found = await self._after_the_last(unit, workspaces, each)
-        if not found and self._after != _FIRST:
-            self._after = _FIRST
-            found = await self._after_the_last(unit, workspaces, each)
-        if found:
-            self._after = found[-1].workspace_id
-        return found
+        room = max(1, min(_WORKSPACES, at_most // each))
+        for _ in range(_ROUNDS):
+            waiting = await self._next(unit, room)
+            found = await web_pages.due(unit.tx, waiting, generated=self._generated, each=each)
+            if found or not waiting:
+                return found
+        return []
 
-    async def _after_the_last(self, unit: Unit, workspaces: int, each: int) -> list[AskedPage]:
-        return await web_pages.due(
-            unit.tx,
-            generated=self._generated,
-            after=self._after,
-            workspaces=workspaces,
-            each=each,
-        )
+    async def _next(self, unit: Unit, at_most: int) -> list[UUID]:
+        """Name the next workspaces; after the last one the first comes again."""
+        for after in dict.fromkeys((self._after, _FIRST)):
+            waiting = await web_pages.waiting_workspaces(
+                unit.tx, generated=self._generated, after=after, at_most=at_most
+            )
+            if waiting:
+                self._after = waiting[-1]
+                return waiting
+        return []
 
 
 async def make_of_templates(app_context: AppContext, turn: Turn) -> bool:
@@ -141,7 +144,10 @@ def _rendered(template: Template, values: Values) -> str | None:
 def _made(page: AskedPage, html: str | None, reason: str | None) -> MadePage:
     if html is None:
         return MadePage(page, "failed", reason=reason)
-    return MadePage(page, "published" if page.publish else "made", html)
+    storable = html.replace(
+        "\0", ""
+    )  # no text in the database holds it; one page must not stop all
+    return MadePage(page, "published" if page.publish else "made", storable)
 
 
 async def _finish(app_context: AppContext, unit: Unit, made: Sequence[MadePage]) -> None:

@@ -1,4 +1,8 @@
-"""Release the dates that have come: bounded ticks, by a watermark that moves with the outbox."""
+"""Release the dates that have come: bounded ticks, by a watermark that moves with the outbox.
+
+A tick is short, because timers and commands wait for it, and the next one follows at once while
+something is left: in between it is their turn.
+"""
 
 import time
 from collections.abc import Sequence
@@ -55,13 +59,20 @@ class ReleaseDates:
         self._current = current
         self._dates_per_tick = dates_per_tick
         self._looked: dict[int, _Looked] = {}
+        self._is_left = False
         self._turns = 0
         self._refreshed = float("-inf")
         self._backoff = Backoff()
 
-    async def tick(self) -> None:
-        """Release what has come by now, at most so many; an outage is waited out."""
+    async def tick(self) -> bool:
+        """Release what has come by now, at most so many; an outage is waited out.
+
+        Returns:
+            Whether something is left that has come.
+        """
+        self._is_left = False
         await self._backoff.attempt("dates.retried", self._tick)
+        return self._is_left
 
     async def _tick(self) -> None:
         real = await self._database_clock.now()
@@ -73,7 +84,8 @@ class ReleaseDates:
         until = self._clock.from_real(real)
         self._current.schedule.forget_closed(until - 2 * CAUGHT_UP)
         if partitions := self._to_look_at(until):
-            await self._release(partitions, until)
+            done = await self._release(partitions, until)
+            self._is_left = done and bool(self._to_look_at(until))
 
     def _to_look_at(self, until: datetime) -> list[int]:
         """Name partitions in which something may have come, those first that have waited longest.
@@ -98,7 +110,7 @@ class ReleaseDates:
             or looked.next_look <= until
         )
 
-    async def _release(self, partitions: Sequence[int], until: datetime) -> None:
+    async def _release(self, partitions: Sequence[int], until: datetime) -> bool:
         done = Released()
 
         async def work(tx: Transaction, owned: Sequence[OwnedPartition]) -> list[Outgoing]:
@@ -120,6 +132,7 @@ class ReleaseDates:
         if ours and done.skipped:
             SKIPPED.inc(done.skipped)
             _log.warning("dates.skipped", slices=done.skipped)
+        return ours
 
     def _note(self, one: OwnedPartition, until: datetime, done: Released) -> None:
         schedule = self._current.schedule

@@ -21,13 +21,20 @@ from libs.contracts.step_commands import (
     StepCommand,
 )
 from libs.domain.activity import UnreadActivity
-from services.step_executor.store import contacts, date_fields, ended_memberships, memberships
+from services.step_executor.store import (
+    contacts,
+    date_fields,
+    ended_memberships,
+    memberships,
+    proven_deliveries,
+)
 from services.step_executor.store.definitions import KnownFlows
 from services.step_executor.use_cases.activity_log import needed_of, read_log
 from services.step_executor.use_cases.apply_flow import Pages, apply_flow
 from services.step_executor.use_cases.enroll import EnrollRequest, enroll, remove
 from services.step_executor.use_cases.needed_memberships import needed_by, partitions_of
 from services.step_executor.use_cases.observe import observe
+from services.step_executor.use_cases.proven_deliveries import proven_by
 from services.step_executor.use_cases.restate_dates import ContactPages, restate_dates
 from services.step_executor.use_cases.resume import finish_page, resume
 from services.step_executor.use_cases.unit_of_work import FlowContact, UnitOfWork
@@ -90,6 +97,7 @@ async def _read(
     known |= await flows.read(tx, {one.flow_id for one in found} - known.keys())
     snapshots = await contacts.read(tx, partitions_of(needed))
     needs = needed_of(known, found, commands, to_the_end=to_the_end)
+    proven = await proven_deliveries.tried(tx, proven_by(commands, found))
     found += await ended_memberships.read(tx, _named(commands))
     asked = {pair for pair in _asking(commands) if pair[1] in snapshots}
     return UnitOfWork(
@@ -101,6 +109,7 @@ async def _read(
         history=await ended_memberships.history(tx, asked),
         date_fields=await date_fields.read(tx, _observed_in(commands)),
         activity=await read_log(tx, needs, commands, now),
+        proven=proven,
     )
 
 

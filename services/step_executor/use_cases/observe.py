@@ -22,6 +22,7 @@ from services.step_executor.use_cases.activity_log import done_in
 from services.step_executor.use_cases.enroll import EnrollRequest, start
 from services.step_executor.use_cases.firing import known_before, really_fires
 from services.step_executor.use_cases.needed_memberships import engaged_by, touched_by
+from services.step_executor.use_cases.proven_deliveries import settle_proven
 from services.step_executor.use_cases.tell_dates import tell_dates
 from services.step_executor.use_cases.unit_of_work import UnitOfWork
 
@@ -55,7 +56,10 @@ def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
 def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent) -> None:
     if isinstance(event, ContactMerged):
         raise NotSupported("contact.merged")
-    is_news = isinstance(event, EmailEvent) and _note_engagement(unit, received, event)
+    is_news = False
+    if isinstance(event, EmailEvent):
+        is_news = _note_engagement(unit, received, event)
+        settle_proven(unit, received, event)
     contact = received.message.contact_key
     known = unit.contacts.get(contact)
     after = fold(contact[1], known, change_of(event))

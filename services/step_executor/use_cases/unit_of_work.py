@@ -33,7 +33,7 @@ from services.step_executor.store import (
     memberships,
 )
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.store.deliveries import DeliveryKey, Planned
+from services.step_executor.store.deliveries import DeliveryKey, Finished, Planned
 from services.step_executor.store.memberships import NeededMemberships
 from services.step_executor.use_cases.activity_log import ActivityLog
 from services.step_executor.use_cases.messages import messages_of
@@ -58,6 +58,7 @@ class UnitOfWork:
         flows: The flows the batch is about, in their newest version.
         history: The ended memberships of each flow and contact that the batch asks about.
         activity: What the contacts did, as far as it was read.
+        proven: The mails under way that have been sent, if events of the batch are about them.
         date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
@@ -69,6 +70,7 @@ class UnitOfWork:
     flows: dict[UUID, Flow]
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
     activity: ActivityLog = field(default_factory=ActivityLog)
+    proven: Mapping[DeliveryKey, Finished] = field(default_factory=dict)
     date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class UnitOfWork:
     _planned: list[Planned] = field(default_factory=list)
     _held: set[DeliveryKey] = field(default_factory=set)
     _released: set[DeliveryKey] = field(default_factory=set)
+    _settled: list[Finished] = field(default_factory=list)
     _entries: dict[UUID, Mapping[str, Any]] = field(default_factory=dict)
     _live: defaultdict[ContactKey, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
@@ -196,6 +199,10 @@ class UnitOfWork:
         self._held.discard(_delivery_of(membership))
         self._released.add(_delivery_of(membership))
 
+    def settle(self, finished: Finished) -> None:
+        """Take a delivery out of the queue whose membership has walked on."""
+        self._settled.append(finished)
+
     def enqueue(self, partition: int, *messages: Publishable) -> None:
         """Publish messages after the commit, caused by a record of this partition."""
         self.outgoing += [Outgoing(message, partition) for message in messages]
@@ -230,6 +237,7 @@ class UnitOfWork:
         await self.activity.save(tx, self._gone)
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
+        await deliveries.archive(tx, self._settled)
         await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])
         found = [self._found.get(one.membership_id, one) for one in ended]
         await deliveries.withdraw(tx, [_delivery_of(one) for one in found])

@@ -109,6 +109,9 @@ async def test_lists_are_listed_by_kind_and_name(api: httpx.AsyncClient) -> None
         ({"name": "x", "kind": "dynamic", "rules": {
             "kind": "condition", "source": "email_step", "nodeId": "s", "metric": "opened",
             "operator": "has_activity"}}, "rules"),
+        ({"name": "x", "kind": "dynamic", "rules": group(city_is("x"), {
+            "kind": "condition", "source": "activity", "activityType": "Placed Order",
+            "operator": "occurred"})}, "rules.conditions.1.source"),
         ({"name": "x", "kind": "dynamic", "rules": {
             "kind": "condition", "source": "custom_field", "fieldDefinitionId": str(UUID(int=7)),
             "operator": "is_empty"}}, "rules.fieldDefinitionId"),

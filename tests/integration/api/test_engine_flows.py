@@ -123,12 +123,70 @@ async def test_flows_of_other_homes_are_read_here_and_edited_there(api: httpx.As
     assert (await api.delete(path)).status_code == 200
 
 
-async def test_the_native_api_shows_only_its_own(api: httpx.AsyncClient) -> None:
+async def listed_natively(api: httpx.AsyncClient) -> tuple[list[str], int]:
+    told = (await api.get("/v1/email-flows")).json()
+    return [one["flow_id"] for one in told["flows"]], told["pagination"]["total"]
+
+
+async def test_the_native_api_shows_what_it_can_express(api: httpx.AsyncClient) -> None:
+    seen = await create_here(api, steps=WELCOME_STEPS, description="d", settings={"colour": "red"})
+    path = f"/v1/email-flows/{seen['flow_id']}"
+    unseen = await create_here(api, steps=[PAUSE], guards=[NOT_IN_ROME])
+    here = (await api.get(path)).json()
+    assert here["steps"] == native_steps()
+    assert (here["description"], here["settings"]) == ("d", {"colour": "red"})
+    assert await listed_natively(api) == ([seen["flow_id"]], 1)
+    there = f"/v1/email-flows/{unseen['flow_id']}"
+    for answer in (await api.get(there), await api.post(f"{there}/archive"),
+                   await api.get(f"{there}/members")):  # fmt: skip
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "campaign_not_found")
+        assert "/v1/flows" in answer.json()["error"]
+
+
+async def test_what_can_be_expressed_is_judged_at_every_write(api: httpx.AsyncClient) -> None:
+    flow_id = (await create_here(api, steps=[PAUSE]))["flow_id"]
+    assert await listed_natively(api) == ([flow_id], 1)
+    await api.patch(f"/v1/flows/{flow_id}", json={"guards": [NOT_IN_ROME]})
+    assert await listed_natively(api) == ([], 0)
+    await api.patch(f"/v1/flows/{flow_id}", json={"guards": None})
+    assert await listed_natively(api) == ([flow_id], 1)
+
+
+async def test_a_flow_of_another_home_lives_in_the_native_api_and_is_edited_at_home(
+    api: httpx.AsyncClient,
+) -> None:
     flow = await create_here(api, steps=[PAUSE])
-    assert (await api.get("/v1/email-flows")).json()["flows"] == []
-    unseen = await api.get(f"/v1/email-flows/{flow['flow_id']}")
-    assert (unseen.status_code, unseen.json()["error_code"]) == (404, "campaign_not_found")
-    assert "/v1/flows" in unseen.json()["error"]
+    path = f"/v1/email-flows/{flow['flow_id']}"
+    step = native_steps()[1]
+    for call in (
+        api.patch(path, json={"name": "mine"}),
+        api.put(f"{path}/steps", json={"steps": [step]}),
+        api.put(f"{path}/triggers", json={"triggers": []}),
+        api.post(f"{path}/steps", json={"step": step}),
+        api.patch(f"{path}/steps/w", json={"step": {"label": "l"}}),
+        api.delete(f"{path}/steps/w"),
+        api.put(f"{path}/steps/w/email", json={"source": "inline"}),
+    ):
+        refused = await call
+        assert (refused.status_code, refused.json()["error_code"]) == (409, "campaign_not_editable")
+        assert refused.json()["details"] == {"dialect": "engine", "path": "/v1/flows"}
+    assert (await api.get(f"/v1/flows/{flow['flow_id']}")).json()["version"] == 1
+    assert (await api.post(f"{path}/activate")).json()["status"] == "active"
+    assert (await api.get(f"{path}/members")).json()["members"] == []
+    paused = (await api.post(f"{path}/pause")).json()
+    assert (paused["status"], [one["step_id"] for one in paused["steps"]]) == ("paused", ["w"])
+    assert (await api.delete(path)).json() == {"flow_id": flow["flow_id"], "deleted": True}
+
+
+async def test_a_token_of_another_home_is_not_shown(api: httpx.AsyncClient) -> None:
+    hook = {"step_id": "h", "type": "send_webhook", "url": "https://x.example/h", "auth": "jwt",
+            "token": "secret"}  # fmt: skip
+    flow = await create_here(api, steps=[hook])
+    (step,) = (await api.get(f"/v1/email-flows/{flow['flow_id']}")).json()["steps"]
+    assert step == {
+        "step_id": "h", "type": "send_webhook", "endpoint_url": "https://x.example/h",
+        "auth_type": "jwt", "token_set": True,
+    }  # fmt: skip
 
 
 async def test_each_dialect_has_its_own_document_and_errors(api: httpx.AsyncClient) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from random import Random
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.chassis.exactly_once.outbox import OutboxRecord, Publishable
 from libs.chassis.exactly_once.relay import Relay
@@ -16,10 +18,11 @@ from libs.contracts.flow_definitions import FlowDefined
 from libs.domain.flow import Flow
 from libs.domain.rules import ContactField, Group
 from services.api.loops.republish_flows import republish_flows
-from services.api.native.compile import NATIVE
+from services.api.native.dialect import NATIVE
 from services.api.store import contact_lists as lists
 from services.api.use_cases import flows as use_case
 from services.api.use_cases.app_context import AppContext
+from services.api.use_cases.contact_lists import rules_of
 from services.api.use_cases.dialects import FlowKey
 from services.api.use_cases.publishing import publish
 from services.api.use_cases.republishing import republish_due, republish_some
@@ -358,7 +361,45 @@ async def test_r16_a_field_deactivated_while_a_flow_is_compiled_is_not_lost(
     assert published(mirror, flow_id).custom_fields == {}
 
 
-class Died(Exception):  # noqa: N818  (a fact)
+@pytest.mark.parametrize("seed", range(2))
+async def test_r16_whoever_comes_first_all_end_with_the_lists_as_they_are(
+    api: httpx.AsyncClient, context: AppContext, mirror: Mirror, seed: int
+) -> None:
+    """Lists and flows are edited at once, while two processes publish anew what depends on them."""
+    chance = Random(seed)  # noqa: S311  (a test)
+    low, other = await dynamic(api, city_is("Rome")), await dynamic(api, city_is("Oslo"))
+    high = await dynamic(api, on_list(low))
+    flow_ids = [await a_flow(api, checks(on_list(high))) for _ in range(3)]
+    at_work = 2
+
+    async def edit_lists() -> None:
+        nonlocal at_work
+        for number in range(8):
+            list_id = chance.choice([low, other, high])
+            below = [on_list(chance.choice([low, other]))] if list_id == high else []
+            await edit(api, list_id, group(city_is(f"City {number}"), *below))
+        at_work -= 1
+
+    async def edit_flows() -> None:
+        nonlocal at_work
+        for _ in range(8):
+            path = f"/v1/email-flows/{chance.choice(flow_ids)}"
+            rules = on_list(chance.choice([low, other, high]))
+            await told(api.patch(path, json={"disqualification_rules": rules}))
+        at_work -= 1
+
+    async def publish_anew() -> None:
+        while at_work:
+            await republish_some(context, at_most=2)
+
+    await asyncio.gather(edit_lists(), edit_flows(), publish_anew(), publish_anew())
+    await republish_due(context)
+    for flow_id in flow_ids:
+        flow = published(mirror, flow_id)
+        assert flow.segments == await rules_of(context.pool, WORKSPACE, flow.names({}).lists)
+
+
+class Died(BaseException):
     """The end of a process."""
 
 
@@ -418,19 +459,24 @@ async def test_changes_take_turns_and_pages_are_small(
     assert await changes_left(api_pool) == 1
 
 
-async def test_a_flow_whose_definition_is_broken_keeps_nobody_from_being_published(
+async def test_a_flow_that_cannot_be_published_keeps_nobody_from_it_and_is_counted(
     api: httpx.AsyncClient, api_pool: Pool, context: AppContext, mirror: Mirror
 ) -> None:
     romans = await dynamic(api, city_is("Rome"))
-    broken, sound = [await a_flow(api, checks(on_list(romans))) for _ in range(2)]
+    ids = sorted([await a_flow(api, checks(on_list(romans))) for _ in range(5)])
+    await republish_due(context)
+    broken = ids[2]
     await api_pool.execute(
         "UPDATE flow SET definition = definition || '{\"reentry\": 7}' WHERE flow_id = $1",
         UUID(broken),
     )
+    before = REGISTRY.get_sample_value("millrace_flows_not_republished_total") or 0
     await edit(api, romans, city_is("Bern"))
-    await republish_due(context)
-    assert city_of(published(mirror, sound), romans) == "Bern"
-    assert city_of(published(mirror, broken), romans) == "Rome"
+    while await republish_some(context, at_most=2):
+        pass
+    cities = [city_of(published(mirror, one), romans) for one in ids]
+    assert cities == ["Bern", "Bern", "Rome", "Bern", "Bern"]
+    assert REGISTRY.get_sample_value("millrace_flows_not_republished_total") == before + 1
     assert await changes_left(api_pool) == 0
 
 

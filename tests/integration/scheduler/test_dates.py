@@ -10,7 +10,7 @@ from libs.chassis.postgres.migrations import migrate
 from libs.chassis.postgres.pool import Pool
 from services.scheduler.loops.release_dates import SKIPPED
 from tests.support.builders import FLOW, WORKSPACE, Json
-from tests.support.dates import DateScheduler, contacts_of, date_flow, dates, gone
+from tests.support.dates import DateScheduler, contacts_of, date_flow, dates, enrolls, gone
 from tests.support.timers import MIGRATIONS, Killed
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -80,6 +80,19 @@ async def test_a_large_day_is_released_in_chunks(scheduler: DateScheduler) -> No
     small = DateScheduler(scheduler.pool, START, dates_per_tick=5)
     chunks = [contacts_of(await small.tick(DUE + number * SECOND)) for number in range(4)]
     assert chunks == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12], []]
+
+
+async def test_a_tick_says_whether_something_is_left(scheduler: DateScheduler) -> None:
+    """Then the next one follows at once, in whatever partition it is left."""
+    await fill(scheduler, 12)
+    await scheduler.tell(dates(201, set_at=START, partition=1, **RENEWAL))
+    small = DateScheduler(scheduler.pool, START, (0, 1), dates_per_tick=8)
+    await small.tick(DUE - SECOND)
+    small.hand.at = DUE
+    assert [await small.releasing.tick() for _ in range(3)] == [True, True, False]
+    assert sorted(contacts_of(enrolls(small.reader.fired))) == [*range(1, 13), 201]
+    small.hand.at = DUE + SECOND
+    assert await small.releasing.tick() is False
 
 
 async def test_triggers_share_a_tick_and_partitions_too(scheduler: DateScheduler) -> None:

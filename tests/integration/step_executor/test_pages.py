@@ -7,6 +7,7 @@ from libs.contracts.membership_events import MembershipChanged, PageRequested
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import FinishPage, Remove
 from libs.contracts.timer_commands import SetTimer
+from libs.contracts.topics import MEMBERSHIP_EVENTS
 from libs.domain.steps.create_tent import ANSWER_WITHIN
 from services.step_executor.loops.watch_memberships import WatchMemberships
 from tests.support.builders import FLOW, NOW, WELCOME, Json, a_flow
@@ -48,6 +49,20 @@ async def test_the_page_is_asked_for_once_the_membership_stands(executor: Execut
     assert (asked.template_id, asked.alias, asked.publish) == ("tpl", "ada", True)
     assert (asked.contact["firstName"], asked.run) == ("Ada", {"plan": "pro"})
     assert (timer.hop, timer.due_at) == (asked.hop, NOW + ANSWER_WITHIN)
+
+
+async def test_r1_what_is_asked_for_fits_its_topic_whatever_the_contact_holds(
+    executor: Executor,
+) -> None:
+    steps = [{**PAGE, "prompt": "{{contact.company}}" * 500, "name": "{{contact.company}}"}]
+    await executor.define(a_flow(steps, version=2))
+    fields: Any = {f"field{number}": "\x01" * 5000 for number in range(200)}
+    context = {f"value{number}": "\x01" * 150 for number in range(100)}
+    said = await executor.act(
+        created(company="\x01" * 5000, **fields), enroll(dynamic_context=context)
+    )
+    (asked,) = of(PageRequested, said)
+    assert len(asked.body()) < MEMBERSHIP_EVENTS.max_message_bytes
 
 
 async def test_the_answer_moves_it_on_and_the_next_mail_knows_the_address(

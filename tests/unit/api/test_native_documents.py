@@ -49,6 +49,71 @@ def test_disqualification_is_a_guard_and_short_operators_mean_the_long_ones() ->
     assert compiled.reentry == "once"
 
 
+def did(activity_type: Any, operator: str = "occurred", **more: Any) -> Json:
+    return {"kind": "condition", "source": "activity", "activityType": activity_type,
+            "operator": operator, **more}  # fmt: skip
+
+
+WITHIN: Json = {"amount": 7, "unit": "days"}
+TWICE: Json = {"operator": "gte", "value": 2}
+A_PAGE = "11111111-1111-4111-8111-111111111112"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (did("form_submitted", within=WITHIN, formId="f1", tentId=A_PAGE),
+         {"metric": "form.submitted", "operator": "has_activity", "within": WITHIN,
+          "form_id": "f1", "tent_id": A_PAGE}),
+        (did("email_opened", "not_occurred", count=TWICE, emailId=A_PAGE),
+         {"metric": "email.opened", "operator": "has_no_activity", "email_id": A_PAGE,
+          "count": {"operator": "greater_than_or_equal", "value": 2}}),
+        (did("Placed Order", "has_no_activity"),
+         {"metric": "Placed Order", "operator": "has_no_activity"}),
+    ],
+)  # fmt: skip
+def test_rules_about_activity_are_compiled(written: Json, meant: Json) -> None:
+    steps = [
+        {"step_id": "c", "type": "condition_check", "condition": written},
+        {"step_id": "w", "type": "wait", "condition": written},
+    ]
+    compiled = compile_document(document(steps=steps, disqualification_rules=written))
+    whole = {"kind": "condition", "source": "activity", **meant}
+    rules = [step.rule() for step in compiled.steps] + [compiled.guards[0].rule]
+    for rule in rules:
+        assert rule is not None
+        assert rule.model_dump(mode="json", exclude_unset=True) == whole
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        (did(""), "activityType"),
+        (did(7), "activityType"),
+        (did("x" * 201), "activityType"),
+        (did("Placed Order", "is_member"), "operator"),
+        (did("Placed Order", count={"operator": "contains", "value": 1}), "count.operator"),
+        (did("Placed Order", count={"operator": "gte", "value": 1.5}), "count.value"),
+        (did("Placed Order", count={"operator": "gte", "value": 1001}), "count.value"),
+        (did("Placed Order", within={"amount": 0, "unit": "days"}), "within.amount"),
+        (did("Placed Order", within={"amount": 731, "unit": "days"}), "within.amount"),
+        (did("Placed Order", within={"amount": 1, "unit": "years"}), "within.unit"),
+        (did("Placed Order", within={**WITHIN, "since": 1}), "within.since"),
+        (did("Placed Order", formId="f1"), "formId"),
+        (did("email_opened", tentId=A_PAGE), "tentId"),
+        (did("form_submitted", emailId=A_PAGE), "emailId"),
+        (did("email_opened", emailId="x"), "emailId"),
+        (did("email_opened", metric="opened"), "metric"),
+    ],
+)
+def test_a_wrong_rule_about_activity_names_its_place(written: Json, path: str) -> None:
+    group = {"kind": "group", "conditions": [IN_ROME, written]}
+    with pytest.raises(Problem) as refused:
+        compile_document(document(disqualification_rules=group))
+    (issue,) = (refused.value.details or {})["issues"]
+    assert issue["path"] == f"disqualification_rules.conditions.1.{path}"
+
+
 def test_a_trigger_keeps_its_name_wherever_it_stands() -> None:
     created, added = {"type": "contact_created"}, document()["triggers"][0]
     first = {one.type: one.trigger_id for one in compile_document(document()).triggers}
@@ -252,6 +317,7 @@ def ids(found: list[Json]) -> list[str]:
         ({"colour": "red"}, "colour"),
         ({"steps": [{**native_steps()[1], "colour": "red"}]}, "steps.0.colour"),
         ({"steps": [{"step_id": "s", "type": "telepathy"}]}, "steps.0.type"),
+        ({"steps": [{"step_id": "s", "type": "wait", "wait": 1}]}, "steps.0.wait"),
         ({"triggers": [{"type": "telepathy"}]}, "triggers.0.type"),
     ],
 )  # fmt: skip
