@@ -14,6 +14,7 @@ from libs.local.ports import free_port
 from libs.local.postgres import Postgres
 from libs.local.stack import Stack, running
 from tests.support.brokers import PARTITIONS, broker_for_tests, is_real
+from tests.support.migrated_databases import MigratedDatabases
 
 DAY_IN_SECONDS = 8
 _used: dict[str, str] = {}
@@ -36,6 +37,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     _used["PostgreSQL"] = server.version
     yield server
     server.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> MigratedDatabases:
+    """Databases with the schema of a service."""
+    return MigratedDatabases(postgres)
 
 
 @pytest.fixture

@@ -23,9 +23,16 @@ from services.api.use_cases.app_context import AppContext
 from services.api.use_cases.replies import Replies
 from services.api.wiring import DIALECTS, SPEC, app_of
 from tests.support.builders import WORKSPACE
+from tests.support.migrated_databases import MigratedDatabases
 
 KEY = "millrace_a-key-of-the-workspace"
 ROOM = 1024 * 1024 - 2048
+
+
+@pytest.fixture
+def database(migrated: MigratedDatabases) -> str:
+    """A new database with the schema of the service."""
+    return migrated.copy_of("api")
 
 
 @pytest.fixture

@@ -13,15 +13,12 @@ import pytest
 
 from libs.chassis.clock import Clock
 from libs.chassis.exactly_once.records import Received
-from libs.chassis.postgres.migrations import migrate
 from libs.chassis.postgres.pool import Pool, open_pool, transaction
 from libs.contracts.contact_commands import ChangeListMembership, UpdateContact
 from libs.contracts.contact_events import ADAPTER, ContactEvent
 from libs.contracts.flow_definitions import FlowDefined
 from libs.contracts.membership_events import EnrollmentRefused, MembershipChanged
 from libs.domain.flow import Flow
-from libs.local.kafka import ROOT
-from libs.local.postgres import Postgres
 from services.api.handlers import contact_commands
 from services.api.handlers import contact_events as directory_events
 from services.api.store import directory
@@ -29,6 +26,7 @@ from services.trigger_matcher.handlers import contact_events, flow_definitions
 from services.trigger_matcher.store.definitions import CurrentTriggers
 from tests.support.builders import CONTACT, NOW, WORKSPACE, Json, a_flow
 from tests.support.executor import Executor, of
+from tests.support.migrated_databases import MigratedDatabases
 
 LISTS = [UUID(int=300 + number) for number in range(20)]
 CAMPAIGNS = 13
@@ -78,16 +76,12 @@ class House:
 
 
 @pytest.fixture
-async def house(postgres: Postgres) -> AsyncIterator[House]:
+async def house(migrated: MigratedDatabases) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
-        pools = []
-        for _ in range(3):
-            name = f"test_{len(postgres.passwords)}"
-            postgres.add_database(name)
-            pools.append(await stack.enter_async_context(open_pool(postgres.url(name))))
-        matcher, executor, owner = pools
-        await migrate(matcher, ROOT / "services/trigger_matcher/migrations")
-        await migrate(owner, ROOT / "services/api/migrations")
+        matcher, executor, owner = [
+            await stack.enter_async_context(open_pool(migrated.copy_of(service)))
+            for service in ("trigger_matcher", "step_executor", "api")
+        ]
         async with transaction(owner) as tx:
             await directory.put_lists(tx, {(WORKSPACE, one): NOW for one in LISTS})
         made = House(matcher, await Executor.ready(executor), owner)

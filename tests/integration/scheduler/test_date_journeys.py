@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 
 from libs.chassis.exactly_once.records import Received
-from libs.chassis.postgres.migrations import migrate
 from libs.chassis.postgres.pool import Pool, open_pool
 from libs.contracts import step_commands, timer_commands
 from libs.contracts.contact_events import ContactCreated, ContactDeleted, ContactUpdated
@@ -17,11 +16,10 @@ from libs.contracts.membership_events import EnrollmentRefused, MembershipChange
 from libs.contracts.step_commands import StepCommand
 from libs.contracts.timer_commands import ForgetContact, RememberDates
 from libs.domain.flow import Flow
-from libs.local.postgres import Postgres
 from tests.support.builders import CONTACT, NOW, Json
 from tests.support.dates import DateScheduler, date_flow
 from tests.support.executor import Executor, cloud, observed, of
-from tests.support.timers import MIGRATIONS
+from tests.support.migrated_databases import MigratedDatabases
 
 HOUR, SECOND, DAY = timedelta(hours=1), timedelta(seconds=1), timedelta(days=1)
 
@@ -60,12 +58,9 @@ class House:
 
 
 @pytest.fixture
-async def house(pool: Pool, postgres: Postgres) -> AsyncIterator[House]:
-    name = f"scheduler_{len(postgres.passwords)}"
-    postgres.add_database(name)
-    async with open_pool(postgres.url(name)) as other:
-        await migrate(other, MIGRATIONS)
-        yield House(await Executor.ready(pool), DateScheduler(other, NOW))
+async def house(pool: Pool, migrated: MigratedDatabases) -> AsyncIterator[House]:
+    async with open_pool(migrated.copy_of("step_executor")) as other:
+        yield House(await Executor.ready(other), DateScheduler(pool, NOW))
 
 
 def event(

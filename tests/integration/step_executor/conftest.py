@@ -7,8 +7,15 @@ import pytest
 
 from libs.chassis.postgres.pool import Pool
 from tests.support.executor import Executor
+from tests.support.migrated_databases import MigratedDatabases
 from tests.support.sending import OwnerFake, Sender
 from tests.support.smtp_server import SmtpServerFake, smtp_server
+
+
+@pytest.fixture
+def database(migrated: MigratedDatabases) -> str:
+    """A new database with the schema of the service."""
+    return migrated.copy_of("step_executor")
 
 
 @pytest.fixture
