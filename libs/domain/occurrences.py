@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,7 @@ _SECOND = timedelta(seconds=1)
 _EXTENDED = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
 _LONGEST = 40
+_REMEMBERED = 4096
 _END_OF_FEBRUARY = frozenset({228, 229, 301})
 
 
@@ -186,6 +188,7 @@ def keys_due_on(rule: DateRule, day: date) -> list[int]:
     return sorted(found)
 
 
+@lru_cache(_REMEMBERED)
 def first_instant(wall: datetime, zone: str) -> datetime:
     """Give the first instant (UTC) at which the clocks of a zone show a time, or have passed it."""
     there = wall.replace(tzinfo=ZoneInfo(zone))

@@ -255,7 +255,7 @@ class CreateTent(_Linear):
     source: Literal["scratch", "template"] = "scratch"
     template_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    auto_publish: bool = False
+    auto_publish: StrictBool = False
     custom_page_alias: Annotated[str, Field(min_length=1, max_length=MAX_ALIAS_TEMPLATE)] | None = (
         None
     )

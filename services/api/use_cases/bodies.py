@@ -104,7 +104,9 @@ def path_in(sent: Json, location: Sequence[int | str]) -> str:
     """Give a location as a path into what was sent, without the names of union members."""
     path: list[str] = []
     at = sent
-    for segment in location:
+    for number, segment in enumerate(location, start=1):
+        if number < len(location) and _is_tag(at, segment):
+            continue
         if isinstance(at, Mapping) and segment in at:
             at = at[str(segment)]
         elif isinstance(at, list) and isinstance(segment, int) and segment < len(at):

@@ -248,3 +248,24 @@ def test_a_batch_may_be_larger_than_what_kafka_takes_at_once(
     answer = api.post("/v1/events", json=[batch[1], large])
     assert code(answer) == (413, "event_too_large")
     assert answer.json()["details"]["index"] == 1
+
+
+def test_the_directory_publishes_and_follows(api: httpx.Client) -> None:
+    email = f"{uuid4().hex}@x.example"
+    items = [
+        {"email": email, "first_name": "Ada", "client_item_id": "1"},
+        {"email": email.upper(), "client_item_id": "2"},
+    ]
+    results = api.post("/v1/contacts", json={"items": items}).json()
+    assert (results["accepted"], results["rejected"]) == (1, 1)
+    assert results["results"][1]["error"]["code"] == "contact_already_exists"
+    contact_id = results["results"][0]["contact_id"]
+    list_id = api.post("/v1/lists", json={"name": "People"}).json()["list_id"]
+    assert api.post(f"/v1/lists/{list_id}/contacts/{contact_id}").status_code == 200
+    contact = api.get(f"/v1/contacts/{contact_id}").json()
+    assert contact["fields"]["firstName"] == "Ada"
+    assert contact["list_ids"] == [list_id]
+    changed = api.patch(f"/v1/contacts/{contact_id}", json={"city": "Rome"}).json()
+    assert changed["fields"]["city"] == "Rome"
+    api.delete(f"/v1/lists/{list_id}/contacts/{contact_id}")
+    assert api.get(f"/v1/contacts/{contact_id}").json()["list_ids"] == []

@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from libs.local.stack import Stack
+
 BODIES = {
     "/v1/email-flows": {"name": "n"},
     "/v1/emails": {"name": "n"},
@@ -51,3 +53,14 @@ def test_every_answer_has_an_id(api: httpx.Client) -> None:
     paths = ("/v1/email-flows", f"/v1/emails/{uuid4()}", "/v1/lists/x", "/nowhere")
     ids = {api.get(path).headers["X-Request-Id"] for path in paths}
     assert len(ids) == len(paths)
+
+
+def test_the_api_documents_itself(api: httpx.Client, stack: Stack) -> None:
+    assert api.get("/docs").status_code == 200
+    paths = api.get("/openapi.json").json()["paths"]
+    assert "/v1/email-flows/{flow_id}/activate" in paths
+    for name, port in stack.ports.items():
+        if name in stack.services:
+            described = httpx.get(f"http://127.0.0.1:{port}/asyncapi.json").json()
+            assert described["channels"], name
+            assert "millrace_batches_total" in httpx.get(f"http://127.0.0.1:{port}/metrics").text

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.conformance.native.test_memberships import active_flow, code, enter, members
+from tests.support.native import active, code, enter, members
 from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
@@ -45,10 +45,10 @@ def test_members_follow_lists_their_flow_asks_about(api: httpx.Client) -> None:
     citizens, unwanted = dynamic(api, on_list(romans)), dynamic(api, lives_in(bern))
     until = {"step_id": "until", "type": "wait", "condition": on_list(citizens),
              "next_step_id": "rest"}  # fmt: skip
-    path = active_flow(api, steps=[until, REST], disqualification_rules=on_list(unwanted))
+    path = active(api, steps=[until, REST], disqualification_rules=on_list(unwanted))
     ada, bob = new_contact(api, oslo), new_contact(api, oslo)
     for contact_id in (ada, bob):
-        assert enter(api, path, contact_id, {})["current_step_id"] == "until"
+        assert enter(api, path, contact_id)["current_step_id"] == "until"
     refused = api.post(f"{path}/contacts/{new_contact(api, bern)}")
     assert code(refused) == (400, "campaign_flow_contact_disqualified")
 

@@ -317,6 +317,7 @@ def ids(found: list[Json]) -> list[str]:
         ({"colour": "red"}, "colour"),
         ({"steps": [{**native_steps()[1], "colour": "red"}]}, "steps.0.colour"),
         ({"steps": [{"step_id": "s", "type": "telepathy"}]}, "steps.0.type"),
+        ({"steps": [{"step_id": "s", "type": "wait", "wait": 1}]}, "steps.0.wait"),
         ({"triggers": [{"type": "telepathy"}]}, "triggers.0.type"),
     ],
 )  # fmt: skip
