@@ -22,8 +22,10 @@ POINTS = (
     "before_send",
     "after_send",
     "after_recording",
+    "before_page_generated",
+    "after_page_generated",
 )
-"""Every point, in the order a batch comes to them; the last four are a delivery's."""
+"""Every point, in the order a batch comes to them; then four of a delivery, and two of a page."""
 
 hits: Counter[str] = Counter()
 """How often each point was reached in this process."""

@@ -144,7 +144,7 @@ async def finish(tx: Transaction, made: Sequence[MadePage]) -> None:
         tx,
         **_keys([one.asked for one in made]),
         statuses=[one.outcome for one in made],
-        names=[one.asked.name for one in made],
+        names=[one.asked.name and one.asked.name.replace("\0", "") for one in made],
         aliases=[one.alias for one in made],
         htmls=[one.html for one in made],
         warnings=[f"{{{','.join(one.warnings)}}}" for one in made],

@@ -144,7 +144,10 @@ def _rendered(template: Template, values: Values) -> str | None:
 def _made(page: AskedPage, html: str | None, reason: str | None) -> MadePage:
     if html is None:
         return MadePage(page, "failed", reason=reason)
-    return MadePage(page, "published" if page.publish else "made", html)
+    storable = html.replace(
+        "\0", ""
+    )  # no text in the database holds it; one page must not stop all
+    return MadePage(page, "published" if page.publish else "made", storable)
 
 
 async def _finish(app_context: AppContext, unit: Unit, made: Sequence[MadePage]) -> None:

@@ -1,7 +1,7 @@
 """Web pages that steps ask for: made once, published, answered, and gone with their contact."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from libs.chassis import failpoints
 from libs.chassis.postgres.partitions import maintain_partitions
 from libs.chassis.postgres.pool import Pool, transaction
 from libs.contracts.membership_events import PageRequested
@@ -313,6 +314,47 @@ async def test_a_page_whose_maker_died_while_it_was_generated_is_made_once(
     await maker.look()
     assert [one.page_id for one in maker.answers()] == [page.id]
     assert len({one.headers["idempotency-key"] for one in generator.requests}) == 1
+
+
+@pytest.fixture
+def no_points() -> Iterator[None]:
+    failpoints.forget()
+    yield
+    failpoints.forget()
+
+
+@pytest.mark.usefixtures("no_points")
+@pytest.mark.parametrize(
+    ("point", "calls"), [("before_page_generated", 1), ("after_page_generated", 2)]
+)
+async def test_a_maker_may_die_at_any_point(
+    maker: Maker, generator: HttpServerFake, point: str, calls: int
+) -> None:
+    def dies(hit: int) -> None:
+        if hit == 1:
+            raise asyncio.CancelledError
+
+    page = await ask(maker.pool, alias="once")
+    failpoints.plan(point, dies)
+    await maker.look()
+    assert (failpoints.hits[point], maker.answers()) == (1, [])
+    await maker.later()
+    await maker.look()
+    (answer,) = maker.answers()
+    assert (answer.page_id, answer.outcome, answer.warnings) == (page.id, "published", [])
+    assert [one.headers["idempotency-key"] for one in generator.requests] == [str(page.id)] * calls
+
+
+async def test_what_no_database_holds_stops_nobody(api: httpx.AsyncClient, maker: Maker) -> None:
+    template_id = await approved(api)
+    odd = await ask(
+        maker.pool, template_id=template_id, name="a\0b", alias="a\0b", contact={"firstName": "\0x"}
+    )
+    other = await ask(maker.pool, template_id=template_id)
+    await maker.look()
+    assert {one.page_id for one in maker.answers()} == {odd.id, other.id}
+    seen = await fetch(api, f"/pages/{WORKSPACE}/{odd.id}")
+    assert seen.text == "<h1>For x</h1>"
 
 
 async def test_whoever_is_second_with_the_same_page_says_nothing(
