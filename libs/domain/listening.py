@@ -71,7 +71,7 @@ def reads_of(
 def keys_of(
     change: ContactChange, engaged: Engaged | None = None, did: ActivityKind | None = None
 ) -> frozenset[int]:
-    """Give the keys of an event: one for each field it names, and at most four more."""
+    """Give the keys of an event: of each field it names, of what it did, and at most four more."""
     keys = set(map(_field, change.fields))
     keys.update(map(_custom_field, change.custom_fields))
     if keys or change.creates:

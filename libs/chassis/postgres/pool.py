@@ -17,6 +17,12 @@ Reads: TypeAlias = (
 )
 """Anything to read from: inside a transaction, or beside all of them."""
 
+_ARRAYS = """
+    SELECT $1::uuid[], $2::int[], $3::bigint[], $4::float8[], $5::boolean[], $6::text[],
+           $7::bytea[], $8::json[], $9::jsonb[], $10::timestamptz[]"""
+"""What our statements take. A connection asks the database how each type is written when it first
+meets it, which takes longer than most statements: so it asks once, for all of them."""
+
 
 @asynccontextmanager
 async def open_pool(
@@ -56,6 +62,7 @@ async def _prepare_connection(connection: "asyncpg.Connection[Any]") -> None:
         await connection.set_type_codec(
             kind, encoder=_to_json, decoder=from_json, schema="pg_catalog"
         )
+    await connection.prepare(_ARRAYS)
 
 
 def _to_json(value: Any) -> str:

@@ -7,7 +7,7 @@ from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
 from libs.contracts.contact_events import ContactEvent, change_of, event_key
-from libs.domain.contact import ContactSnapshot
+from libs.domain.contact import SINCE, ContactSnapshot
 from libs.domain.contact_changes import ContactChange, fold
 from services.api.store import deleted_contacts, directory, published_changes
 from services.api.store.directory import ContactKey, ListKey, ListMember, StoredContact
@@ -69,13 +69,13 @@ async def _apply(tx: Transaction, changes: Sequence[Change], known_lists: set[Li
 async def _read(tx: Transaction, keys: set[ContactKey]) -> dict[ContactKey, StoredContact]:
     """Read contacts, also those of which only is known that they are gone."""
     contacts = await directory.read_contacts(tx, keys)
-    gone = await deleted_contacts.among(tx, keys - contacts.keys())
-    return contacts | {key: _gone(key) for key in gone}
+    gone = await deleted_contacts.said(tx, keys - contacts.keys())
+    return contacts | {key: _gone(key, said_at) for key, said_at in gone.items()}
 
 
-def _gone(key: ContactKey) -> StoredContact:
+def _gone(key: ContactKey, said_at: int) -> StoredContact:
     workspace_id, contact_id = key
-    snapshot = ContactSnapshot(contact_id, deleted=True)
+    snapshot = ContactSnapshot(contact_id, deleted=True, times={SINCE: said_at})
     return StoredContact(workspace_id, snapshot, _NEVER, _NEVER)
 
 
@@ -96,8 +96,13 @@ def fold_all(
     return {
         key: one
         for key, one in after.items()
-        if key not in before or one.snapshot != before[key].snapshot
+        if key not in before or _differs(one.snapshot, before[key].snapshot)
     }
+
+
+def _differs(one: ContactSnapshot, before: ContactSnapshot) -> bool:
+    """Say whether anything else is known, or when it was said."""
+    return one != before or one.times != before.times
 
 
 async def _write(
@@ -106,11 +111,11 @@ async def _write(
     after: dict[ContactKey, StoredContact],
     deleted: Collection[ContactKey],
 ) -> None:
-    gone = [key for key, one in after.items() if one.snapshot.deleted]
+    gone = {key: one.snapshot.times[SINCE] for key, one in after.items() if one.snapshot.deleted}
     was_gone = {key for key, one in before.items() if one.snapshot.deleted}
     here = [one for one in after.values() if not one.snapshot.deleted]
     await directory.write_contacts(tx, here)
-    await directory.delete_contacts(tx, gone)
+    await directory.delete_contacts(tx, list(gone))
     await directory.write_members(tx, *_moves(before, after))
     await deleted_contacts.add(tx, gone)
     # Who comes back is a new person to us: what is held of the former one goes before.

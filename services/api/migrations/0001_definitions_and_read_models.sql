@@ -104,11 +104,13 @@ CREATE TABLE contact (
     fields jsonb NOT NULL DEFAULT '{}',
     custom_fields jsonb NOT NULL DEFAULT '{}',
     lists uuid[] NOT NULL DEFAULT '{}',
+    -- When each fact was said: what comes late, or again, must not overwrite what is newer.
+    times json NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     revision bigint NOT NULL DEFAULT nextval('contact_revision'),
     PRIMARY KEY (workspace_id, contact_id)
-);
+) WITH (fillfactor = 80);
 CREATE INDEX contact_by_creation ON contact (workspace_id, created_at, contact_id);
 -- The two that are searched by their beginnings compare text byte by byte.
 CREATE INDEX contact_by_email ON contact (workspace_id, lower(fields ->> 'email') text_pattern_ops);
@@ -132,6 +134,8 @@ CREATE TABLE deleted_contact (
     workspace_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     deleted_at timestamptz NOT NULL DEFAULT now(),
+    -- When its event said that it is gone, in microseconds since 1970.
+    said_at bigint NOT NULL,
     -- When what memberships and refusals say of the person is erased next; null once it is done.
     erase_at timestamptz DEFAULT now(),
     PRIMARY KEY (workspace_id, contact_id, deleted_at)

@@ -1,6 +1,6 @@
 """Contacts that are gone: that they are, and nothing else."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from libs.chassis.postgres.pool import Transaction
 from libs.chassis.postgres.statements import queries_beside
@@ -17,10 +17,18 @@ async def among(tx: Transaction, contacts: Collection[ContactKey]) -> set[Contac
     return {(row["workspace_id"], row["contact_id"]) async for row in rows}
 
 
-async def add(tx: Transaction, contacts: Collection[ContactKey]) -> None:
+async def said(tx: Transaction, contacts: Collection[ContactKey]) -> dict[ContactKey, int]:
+    """Say which of these contacts are gone, and when that was said, in microseconds since 1970."""
+    if not contacts:
+        return {}
+    rows = queries.said(tx, **columns_of(contacts))
+    return {(row["workspace_id"], row["contact_id"]): row["said_at"] async for row in rows}
+
+
+async def add(tx: Transaction, said_at: Mapping[ContactKey, int]) -> None:
     """Remember that contacts are gone; what is held of them as persons will be erased."""
-    if contacts:
-        await queries.add(tx, **columns_of(contacts))
+    if said_at:
+        await queries.add(tx, **columns_of(said_at), said_ats=list(said_at.values()))
 
 
 async def remove(tx: Transaction, contacts: Collection[ContactKey]) -> None:

@@ -5,10 +5,18 @@ SELECT DISTINCT workspace_id, contact_id
   JOIN unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
  USING (workspace_id, contact_id);
 
--- name: add(workspace_ids, contact_ids)!
+-- name: said(workspace_ids, contact_ids)
+-- Which of these contacts were deleted, as far back as is kept, and when that was last said.
+SELECT workspace_id, contact_id, max(said_at) AS said_at
+  FROM deleted_contact
+  JOIN unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
+ USING (workspace_id, contact_id)
+ GROUP BY workspace_id, contact_id;
+
+-- name: add(workspace_ids, contact_ids, said_ats)!
 -- Remember that contacts are gone, and that what is held of them as persons is to be erased.
-INSERT INTO deleted_contact (workspace_id, contact_id)
-SELECT * FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[]);
+INSERT INTO deleted_contact (workspace_id, contact_id, said_at)
+SELECT * FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[], :said_ats::bigint[]);
 
 -- name: remove(workspace_ids, contact_ids)!
 -- Forget that contacts were gone: they are back.

@@ -76,7 +76,11 @@ async def read_contacts(tx: Reads, keys: Iterable[ContactKey]) -> dict[ContactKe
 def contact_of(row: Any) -> StoredContact:
     """Read a row of the contacts' table."""
     snapshot = ContactSnapshot(
-        row["contact_id"], row["fields"], row["custom_fields"], frozenset(row["lists"])
+        row["contact_id"],
+        row["fields"],
+        row["custom_fields"],
+        frozenset(row["lists"]),
+        times=row["times"],
     )
     return StoredContact(
         row["workspace_id"], snapshot, row["created_at"], row["updated_at"], row["revision"]
@@ -94,6 +98,7 @@ async def write_contacts(tx: Transaction, contacts: Sequence[StoredContact]) -> 
             custom_fields=[to_json(one.custom_fields).decode() for one in snapshots],
             # An array of arrays would have to be a rectangle.
             lists=[f"{{{','.join(sorted(map(str, one.lists)))}}}" for one in snapshots],
+            times=[to_json(one.times).decode() for one in snapshots],
             created_ats=[one.created_at for one in contacts],
             updated_ats=[one.updated_at for one in contacts],
         )

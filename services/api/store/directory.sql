@@ -15,20 +15,22 @@ SELECT contact.*
            AS pair (workspace_id, contact_id)) AS wanted
  USING (workspace_id, contact_id);
 
--- name: write_contacts(workspace_ids, contact_ids, fields, custom_fields, lists, created_ats, updated_ats)!
+-- name: write_contacts(workspace_ids, contact_ids, fields, custom_fields, lists, times, created_ats, updated_ats)!
 -- Write contacts as they are now.
 INSERT INTO contact (
-       workspace_id, contact_id, fields, custom_fields, lists, created_at, updated_at)
-SELECT workspace_id, contact_id, fields::jsonb, custom_fields::jsonb, lists::uuid[],
+       workspace_id, contact_id, fields, custom_fields, lists, times, created_at, updated_at)
+SELECT workspace_id, contact_id, fields::jsonb, custom_fields::jsonb, lists::uuid[], times::json,
        date_trunc('milliseconds', created_at), date_trunc('milliseconds', updated_at)
   FROM unnest(:workspace_ids::uuid[], :contact_ids::uuid[], :fields::text[],
-              :custom_fields::text[], :lists::text[], :created_ats::timestamptz[],
-              :updated_ats::timestamptz[])
-       AS written (workspace_id, contact_id, fields, custom_fields, lists, created_at, updated_at)
+              :custom_fields::text[], :lists::text[], :times::text[],
+              :created_ats::timestamptz[], :updated_ats::timestamptz[])
+       AS written (workspace_id, contact_id, fields, custom_fields, lists, times, created_at,
+                   updated_at)
     ON CONFLICT (workspace_id, contact_id) DO UPDATE
    SET fields = EXCLUDED.fields,
        custom_fields = EXCLUDED.custom_fields,
        lists = EXCLUDED.lists,
+       times = EXCLUDED.times,
        created_at = EXCLUDED.created_at,
        updated_at = EXCLUDED.updated_at,
        revision = nextval('contact_revision');

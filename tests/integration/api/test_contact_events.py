@@ -116,6 +116,44 @@ async def test_a_repeat_brings_nothing_back(api_pool: Pool, last: str, in_one_ba
     assert cities == ([] if last == "contact.deleted" else ["Oslo"])
 
 
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("city", ["Rome", "Paris"])
+async def test_r11_what_was_said_earlier_never_overwrites_what_was_said_later(
+    api_pool: Pool, city: str
+) -> None:
+    """The later one may even have said what was known already: it still counts."""
+    rome = {"fields": {"city": city}, "custom_fields": {"n": 2}}
+    oslo = {"fields": {"city": "Oslo", "firstName": "Ada"}, "custom_fields": {"n": 3}}
+    begin: Json = {"fields": {"city": "Rome"}, "custom_fields": {"n": 2}}
+    await tell_of_contacts(api_pool, contact_event("contact.created", begin, time=NOW))
+    for data, at in ((rome, NOW + 2 * HOUR), (oslo, NOW + HOUR)):
+        await tell_of_contacts(api_pool, contact_event("contact.updated", data, time=at))
+    known = await known_after(api_pool)
+    assert (known.fields["city"], known.custom_fields["n"]) == (city, 2)
+    assert known.fields["firstName"] == "Ada", "of this nothing was said later"
+
+
+async def test_r11_who_left_a_list_later_is_not_on_it_whichever_is_heard_first(
+    api_pool: Pool,
+) -> None:
+    await after(api_pool, [CREATED])
+    for (kind, data), at in ((REMOVED, NOW + 2 * HOUR), (ADDED, NOW + HOUR)):
+        await tell_of_contacts(api_pool, contact_event(kind, data, time=at))
+    assert (await known_after(api_pool)).lists == frozenset()
+    assert await api_pool.fetchval("SELECT count(*) FROM list_member") == 0
+
+
+async def test_r11_a_creation_from_before_the_deletion_brings_nobody_back(api_pool: Pool) -> None:
+    await after(api_pool, [CREATED])
+    await tell_of_contacts(api_pool, contact_event(*DELETED, time=NOW + 2 * HOUR))
+    await tell_of_contacts(api_pool, contact_event(*CREATED, time=NOW + HOUR))
+    assert await after(api_pool) is None
+    await tell_of_contacts(api_pool, contact_event(*CREATED, time=NOW + 3 * HOUR))
+    assert await after(api_pool) is not None
+
+
 async def test_the_same_id_counts_again_from_elsewhere(api_pool: Pool) -> None:
     await tell_of_contacts(api_pool, contact_event(*CREATED, id="1"))
     await tell_of_contacts(api_pool, contact_event(*UPDATED, id="1", source="/shop"))
