@@ -37,5 +37,10 @@ def on_the_way(
         seen.add(step.step_id)
         if (rule := step.rule()) is not None:
             yield rule
-        if to_the_end or step.step_id == start or not step.takes_time:
+        if to_the_end or step.step_id == start or not _rests(step):
             todo += step.edges.values()
+
+
+def _rests(step: Step) -> bool:
+    """Say whether nearly all who come to a step rest there; for who does not, more is read then."""
+    return step.takes_time or step.sends_email or step.awaits_answer

@@ -8,7 +8,7 @@ import pytest
 from libs.local.stack import Stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     with httpx.Client(base_url=stack.url, headers=headers, timeout=30) as client:

@@ -15,6 +15,8 @@ MEMBERSHIP_KEYS = (
     "membership_id flow_id contact_id status current_step_id waiting_until entry_source entered_at "
     "completed_at dropped_at drop_reason updated_at"
 ).split()
+NOBODY = "33333333-3333-4333-8333-333333333333"
+"""An id of nothing that there is."""
 WAIT: Json = {"step_id": "w", "type": "wait", "duration_amount": 1, "duration_unit": "weeks"}
 OUT: Json = {"step_id": "out", "type": "drop_from_flow"}
 IN_ROME: Json = {"kind": "condition", "source": "contact_field", "field": "city",

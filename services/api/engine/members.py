@@ -71,7 +71,7 @@ async def list_members(
     """List the members of a flow, newest first."""
     await flows.read(app_context, key)
     found = await member_lists.page(app_context.pool, key.flow_id, wanted.query(), page.window)
-    members = [serializers.membership(one.state) for one in found.members]
+    members = [serializers.listed(one) for one in found.members]
     return page.listed("members", members, found.total, exact=found.total_is_exact)
 
 

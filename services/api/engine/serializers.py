@@ -64,10 +64,14 @@ def membership(state: MembershipState) -> Json:
     }
 
 
+def listed(found: StoredMembership) -> Json:
+    """Write a membership as it stands in a list."""
+    return membership(found.state) | {"run_status": found.run_status}
+
+
 def member(found: StoredMembership) -> Json:
     """Write a membership with its timeline, oldest first."""
-    timeline = [_entry(entry) for entry in found.timeline]
-    return membership(found.state) | {"run_status": found.run_status, "timeline": timeline}
+    return listed(found) | {"timeline": [_entry(entry) for entry in found.timeline]}
 
 
 def _entry(entry: TimelineEntry) -> Json:

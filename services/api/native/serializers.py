@@ -23,6 +23,8 @@ _CONTACT_KEYS = {
     "first_name": "firstName",
     "last_name": "lastName",
 }
+_FAILURES = {"going_in_circles": "The contact went round in circles that take no time"}
+"""What ends a run as failed without any step having failed."""
 _EMAIL_FIELDS = "subject preview_text from_name from_address reply_to_email".split()
 
 
@@ -89,7 +91,7 @@ def member(found: StoredMembership, steps: dict[str, dict[str, Any]]) -> dict[st
         "current_step": _step(state.current_step_id, steps) if state.current_step_id else None,
         "exited_at": instant(state.ended_at),
         "executed_steps": [
-            _step(entry.step_id, steps)
+            _step(entry.step_id, steps, entry.label)
             | {"executed_at": instant(entry.at), "outcome": entry.details.get("outcome")}
             for entry in found.timeline
             if entry.kind == "step_executed"
@@ -100,14 +102,17 @@ def member(found: StoredMembership, steps: dict[str, dict[str, Any]]) -> dict[st
 def member_details(found: StoredMembership, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Write all of a membership, with its timeline, oldest first."""
     return member(found, steps) | {
-        "failure": _failure(found.timeline),
+        "failure": _failure(found),
         "dynamic_context": found.state.dynamic_context,
         "timeline": [_entry(entry) for entry in found.timeline],
     }
 
 
-def _step(step_id: str | None, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    step = steps.get(step_id or "", {})
+def _step(
+    step_id: str | None, steps: dict[str, dict[str, Any]], label: str | None = None
+) -> dict[str, Any]:
+    """Write a step as it is now; of one that was removed since, its label is known."""
+    step = steps.get(step_id or "", {"label": label})
     return {"step_id": step_id, "type": step.get("type"), "label": step.get("label")}
 
 
@@ -122,14 +127,18 @@ def _entry(entry: TimelineEntry) -> dict[str, Any]:
     }
 
 
-def _failure(timeline: list[TimelineEntry]) -> dict[str, Any] | None:
-    failed = [entry for entry in timeline if entry.kind == "step_failed"]
+def _failure(found: StoredMembership) -> dict[str, Any] | None:
+    """Say what failed last: what ended the run, or a step that failed while the run went on."""
+    ended_by = found.state.drop_reason if found.run_status == "failed" else None
+    failed = [entry for entry in found.timeline if entry.kind == "step_failed"]
+    if ended_by in _FAILURES:
+        failed = [entry for entry in found.timeline if entry.kind == "dropped"]
     if not failed:
         return None
     last = failed[-1]
-    reason = last.details.get("reason")
-    at = instant(last.at)
-    return {"step_id": last.step_id, "code": "step_failed", "message": reason, "at": at}
+    code = ended_by or "step_failed"
+    said = _FAILURES.get(code) or last.details.get("reason")
+    return {"step_id": last.step_id, "code": code, "message": said, "at": instant(last.at)}
 
 
 def email(stored: StoredEmail) -> dict[str, Any]:

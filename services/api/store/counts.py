@@ -90,6 +90,7 @@ async def forget(tx: Transaction, before: datetime) -> None:
 
     All of them are read, so it may take long. Where pages of their flows begin is found anew.
     """
+    await queries.read_whole_tables(tx)
     await tx.execute(queries.forget.sql, before, timeout=_LONGEST_SECONDS)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.support.native import (
     FLOWS,
     IN_ROME,
+    NOBODY,
     WAIT,
     Json,
     a_draft,
@@ -28,7 +29,6 @@ from tests.support.native import (
 )
 from tests.support.waiting import wait_until
 
-ID = str(uuid4())
 TEXT = ("equals", "not_equals", "contains", "not_contains", "starts_with", "ends_with")
 ORDERED = ("equals", "not_equals", "greater_than", "greater_than_or_equal", "less_than",
            "less_than_or_equal")  # fmt: skip
@@ -61,12 +61,12 @@ def email_step(**changes: Any) -> Json:
             "operator": "has_activity", **changes}  # fmt: skip
 
 
-def on_list(operator: str, list_id: str = ID) -> Json:
+def on_list(operator: str, list_id: str = NOBODY) -> Json:
     return {"kind": "condition", "source": "list_membership", "listId": list_id,
             "operator": operator}  # fmt: skip
 
 
-def custom(operator: str, value: Any = None, field_id: str = ID) -> Json:
+def custom(operator: str, value: Any = None, field_id: str = NOBODY) -> Json:
     rule = {"kind": "condition", "source": "custom_field", "fieldDefinitionId": field_id,
             "operator": operator}  # fmt: skip
     return rule if value is None else {**rule, "value": value}
@@ -116,8 +116,8 @@ def _about_lists_and_what_happened() -> Iterator[Json]:
     for operator in ("has_activity", "has_no_activity", "occurred", "not_occurred"):
         yield activity("form_submitted", operator)
     for metric in ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed"):
-        yield activity(f"email_{metric}", emailId=ID)
-    yield activity("form_submitted", tentId=ID, formId="registerForm")
+        yield activity(f"email_{metric}", emailId=NOBODY)
+    yield activity("form_submitted", tentId=NOBODY, formId="registerForm")
     yield activity("Placed Order", within={"amount": 7, "unit": "days"},
                    count={"operator": "gte", "value": 2})  # fmt: skip
 
@@ -183,7 +183,7 @@ WRONG: list[tuple[Json, str]] = [
     ),
     (on_list("is_member", "x"), "listId"),
     (on_list("contains"), "operator"),
-    (on_list("is_member") | {"list_id": ID}, "list_id"),
+    (on_list("is_member") | {"list_id": NOBODY}, "list_id"),
     (custom("equals", "x", "x"), "fieldDefinitionId"),
     (custom("equals"), "value"),
     (email_step(metric="liked"), "metric"),
@@ -197,10 +197,10 @@ WRONG: list[tuple[Json, str]] = [
     (activity("form_submitted", within=7), "within"),
     (activity("form_submitted", count={"operator": "contains", "value": 1}), "count.operator"),
     (activity("form_submitted", count={"operator": "gte", "value": "many"}), "count.value"),
-    (activity("form_submitted", emailId=ID), "emailId"),
+    (activity("form_submitted", emailId=NOBODY), "emailId"),
     (activity("email_opened", emailId="x"), "emailId"),
     (activity("email_opened", formId="f"), "formId"),
-    (activity("email_opened", tentId=ID), "tentId"),
+    (activity("email_opened", tentId=NOBODY), "tentId"),
     (activity("form_submitted", metric="x"), "metric"),
     (nested(6), ""),
     (group(*[IN_ROME] * 100), ""),

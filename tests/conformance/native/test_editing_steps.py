@@ -1,13 +1,13 @@
 """Editing steps: replace all, insert, merge, delete, and give a step its mail."""
 
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.support.native import (
     IN_ROME,
+    NOBODY,
     OUT,
     WAIT,
     Json,
@@ -271,12 +271,12 @@ def test_an_inline_mail_is_made_for_a_step(api: httpx.Client, steps: str) -> Non
         ({"source": "elsewhere"}, "source"),
         ({"source": "existing"}, "email_id"),
         ({"source": "existing", "email_id": "x"}, "email_id"),
-        ({"source": "existing", "email_id": str(uuid4()), "html": "x"}, "html"),
+        ({"source": "existing", "email_id": NOBODY, "html": "x"}, "html"),
         ({"source": "inline", "subject": ""}, "subject"),
         ({"source": "inline", "subject": "s" * 999}, "subject"),
         ({"source": "inline", "from_address": "nobody"}, "from_address"),
-        ({"source": "inline", "html": "x", "template_id": str(uuid4())}, "template_id"),
-        ({"source": "inline", "email_id": str(uuid4())}, "email_id"),
+        ({"source": "inline", "html": "x", "template_id": NOBODY}, "template_id"),
+        ({"source": "inline", "email_id": NOBODY}, "email_id"),
     ],
     ids=str,
 )
@@ -290,8 +290,8 @@ def test_only_send_email_steps_have_a_mail(api: httpx.Client, steps: str) -> Non
     answer = api.put(f"{steps}/out/email", json={"source": "inline"})
     assert code(answer) == (400, "campaign_flow_step_not_email")
     for body, expected in (
-        ({"source": "existing", "email_id": str(uuid4())}, "email_not_found"),
-        ({"source": "inline", "template_id": str(uuid4())}, "email_template_not_found"),
+        ({"source": "existing", "email_id": NOBODY}, "email_not_found"),
+        ({"source": "inline", "template_id": NOBODY}, "email_template_not_found"),
     ):
         assert code(api.put(f"{steps}/send/email", json=body)) == (404, expected)
 

@@ -1,7 +1,6 @@
 """The step types: what each is configured with, and what of it may be wrong or missing."""
 
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.support.native import (
     FLOWS,
     IN_ROME,
+    NOBODY,
     OUT,
     WAIT,
     Json,
@@ -28,8 +28,7 @@ from tests.support.native import (
 )
 from tests.support.waiting import wait_until
 
-ID = str(uuid4())
-_SEND: Json = {"type": "send_email", "email_id": ID}
+_SEND: Json = {"type": "send_email", "email_id": NOBODY}
 _DURATION: Json = {"type": "wait", "duration_amount": 3, "duration_unit": "days"}
 _UNTIL_DATE: Json = {"type": "wait", "until_date_field": "renewal"}
 _UNTIL: Json = {"type": "wait", "condition": IN_ROME}
@@ -58,8 +57,8 @@ def _kind(value: Any) -> str | None:
             {"field": "plan_tier", "value": 3, "write_mode": "skip_if_filled"},
             {"field": "phone", "value": None}]},
         {"type": "update_contact", "field": "city", "value": "Rome"},
-        {"type": "add_to_list", "list_id": ID},
-        {"type": "remove_from_list", "list_id": ID},
+        {"type": "add_to_list", "list_id": NOBODY},
+        {"type": "remove_from_list", "list_id": NOBODY},
         {**_CHECK, "true_step_id": "w", "false_step_id": None, "default_step_id": "w"},
         {**_HOOK, "method": "put", "auth_type": "none", "custom_fields": {
             "hello": "{{contact.firstName}}", "n": 1, "ok": True, "none": None}},
@@ -107,7 +106,7 @@ WRONG: list[tuple[Json, str]] = [
     ({**_SEND, "next_step_id": ""}, "next_step_id"),
     ({**_SEND, "true_step_id": "w"}, "true_step_id"),
     ({"type": "add_to_list", "list_id": "x"}, "list_id"),
-    ({"type": "add_to_list", "list_ids": [ID]}, "list_ids"),
+    ({"type": "add_to_list", "list_ids": [NOBODY]}, "list_ids"),
     ({"type": "remove_from_list", "list_id": 7}, "list_id"),
     ({**_CHECK, "condition": {"kind": "group", "conditions": []}}, "condition.conditions"),
     ({**_CHECK, "next_step_id": "w"}, "next_step_id"),
@@ -152,7 +151,7 @@ WRONG: list[tuple[Json, str]] = [
     ({**_TENT, "custom_page_alias": "hello"}, "custom_page_alias"),
     *(
         ({**_TENT, "auto_publish": True, "custom_page_alias": alias}, "custom_page_alias")
-        for alias in ("Hello", "a b", "-a", "admin", "a" * 101, ID)
+        for alias in ("Hello", "a b", "-a", "admin", "a" * 101, NOBODY)
     ),
     ({**_TENT, "tent_name": 7}, "tent_name"),
     ({**_TENT, "colour": "red"}, "colour"),
@@ -186,7 +185,7 @@ def test_a_wrong_field_is_refused_by_its_path(api: httpx.Client, step: Json, fie
         ({"type": "update_contact"}, ["updates"]),
         ({"type": "update_contact", "field": "noSuchField", "value": 1}, ["updates"]),
         ({"type": "add_to_list"}, ["list_id"]),
-        ({"type": "remove_from_list", "list_id": ID}, ["list_id"]),
+        ({"type": "remove_from_list", "list_id": NOBODY}, ["list_id"]),
         ({"type": "condition_check"}, ["condition"]),
         ({"type": "send_webhook"}, ["endpoint_url"]),
         (_JWT, ["token"]),

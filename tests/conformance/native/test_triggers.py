@@ -1,13 +1,13 @@
 """The trigger types: what each is configured with, and what of it may be wrong or missing."""
 
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.support.native import (
     FLOWS,
+    NOBODY,
     WAIT,
     Json,
     a_draft,
@@ -21,7 +21,6 @@ from tests.support.native import (
     told,
 )
 
-LIST = str(uuid4())
 _BEFORE: Json = {"type": "date_based", "field": "renewal", "mode": "before_date"}
 _AFTER: Json = {"type": "date_based", "field": "renewal", "mode": "after_date"}
 
@@ -29,9 +28,9 @@ _AFTER: Json = {"type": "date_based", "field": "renewal", "mode": "after_date"}
 @pytest.mark.parametrize(
     "trigger",
     [
-        {"type": "added_to_static_list", "list_id": LIST},
+        {"type": "added_to_static_list", "list_id": NOBODY},
         {"type": "added_to_static_list"},
-        {"type": "removed_from_static_list", "list_id": LIST},
+        {"type": "removed_from_static_list", "list_id": NOBODY},
         {"type": "contact_created"},
         {"type": "contact_updated", "field": "lifecycleStage"},
         {"type": "contact_updated", "field": "plan_tier", "operator": "changed"},
@@ -42,7 +41,7 @@ _AFTER: Json = {"type": "date_based", "field": "renewal", "mode": "after_date"}
         {**_BEFORE, "days_before": 365},
         {"type": "date_based", "field": "renewal", "mode": "after_date", "days_after": 1,
          "include_anniversaries": True, "trigger_time": "23:30", "timezone": "Europe/Berlin"},
-        {"type": "form_submitted", "tent_id": LIST, "form_id": "registerForm"},
+        {"type": "form_submitted", "tent_id": NOBODY, "form_id": "registerForm"},
     ],
     ids=lambda trigger: " ".join(map(str, trigger.values())),
 )  # fmt: skip
@@ -58,16 +57,16 @@ def test_a_trigger_is_accepted_and_comes_back_as_it_was_sent(
 
 _UPDATED: Json = {"type": "contact_updated", "field": "leadStatus"}
 _DATE: Json = {"type": "date_based", "field": "renewal", "mode": "on_date"}
-_FORM: Json = {"type": "form_submitted", "tent_id": LIST, "form_id": "f"}
+_FORM: Json = {"type": "form_submitted", "tent_id": NOBODY, "form_id": "f"}
 WRONG: list[tuple[Json, str]] = [
     ({}, "type"),
     ({"type": "telepathy"}, "type"),
     ({"type": 7}, "type"),
     ({"type": "added_to_static_list", "list_id": "x"}, "list_id"),
-    ({"type": "added_to_static_list", "list_id": LIST, "colour": "red"}, "colour"),
+    ({"type": "added_to_static_list", "list_id": NOBODY, "colour": "red"}, "colour"),
     ({"type": "removed_from_static_list", "list_id": "x"}, "list_id"),
-    ({"type": "removed_from_static_list", "list_id": LIST, "colour": "red"}, "colour"),
-    ({"type": "contact_created", "list_id": LIST}, "list_id"),
+    ({"type": "removed_from_static_list", "list_id": NOBODY, "colour": "red"}, "colour"),
+    ({"type": "contact_created", "list_id": NOBODY}, "list_id"),
     ({**_UPDATED, "field": ""}, "field"),
     ({**_UPDATED, "field": 7}, "field"),
     ({**_UPDATED, "operator": "sounds_like", "value": "x"}, "operator"),
@@ -112,7 +111,7 @@ def test_a_wrong_field_is_refused_by_its_path(api: httpx.Client, trigger: Json, 
     ("trigger", "missing"),
     [
         ({"type": "added_to_static_list"}, ["list_id"]),
-        ({"type": "added_to_static_list", "list_id": LIST}, ["list_id"]),
+        ({"type": "added_to_static_list", "list_id": NOBODY}, ["list_id"]),
         ({"type": "removed_from_static_list"}, ["list_id"]),
         ({"type": "contact_created"}, []),
         ({"type": "contact_updated"}, ["field"]),
@@ -121,7 +120,7 @@ def test_a_wrong_field_is_refused_by_its_path(api: httpx.Client, trigger: Json, 
         ({"type": "date_based"}, ["field", "mode"]),
         ({"type": "date_based", "field": "city", "mode": "on_date"}, ["field"]),
         ({"type": "date_based", "field": "createdAt", "mode": "before_date"}, ["mode"]),
-        ({"type": "form_submitted", "tent_id": LIST}, ["form_id"]),
+        ({"type": "form_submitted", "tent_id": NOBODY}, ["form_id"]),
     ],
     ids=lambda value: value.get("type") if isinstance(value, dict) else None,
 )
@@ -162,7 +161,7 @@ def test_custom_fields_trigger_by_their_type_while_they_are_active(api: httpx.Cl
 def test_triggers_are_replaced_whole(api: httpx.Client) -> None:
     path = a_draft(api, triggers=[{"type": "contact_created"}])
     put = f"{path}/triggers"
-    new = [{"type": "added_to_static_list", "list_id": LIST}]
+    new = [{"type": "added_to_static_list", "list_id": NOBODY}]
     assert told(api.put(put, json={"triggers": new}))["triggers"] == new
     assert told(api.put(put, json={"triggers": []}))["triggers"] == []
     for body, where in (

@@ -1,5 +1,6 @@
 """The read models following membership.events, on a real database."""
 
+import random
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,7 +9,7 @@ import pytest
 
 from libs.chassis.exactly_once.records import Received
 from libs.chassis.postgres.pool import Pool, transaction
-from libs.contracts.membership_events import MembershipEvent
+from libs.contracts.membership_events import MembershipChanged, MembershipEvent
 from services.api.handlers import membership_events
 from services.api.store import counts, memberships, refusals
 from services.api.store.counts import Counts
@@ -147,6 +148,53 @@ async def test_an_end_that_is_taken_back_is_taken_back_here_too(
     assert [entry.sequence for entry in found.timeline] == list(range(1, journey.sequence + 1))
     assert await rows(api_pool, "timeline") == 0
     assert await counted(api_pool) == Counts(entered=1, completed=1, last_entry_at=NOW)
+
+
+def a_life(chance: random.Random) -> list[MembershipChanged]:
+    """Tell a membership's walks, some of which are told again from an earlier one on."""
+    journey = a_journey(entered_at=NOW + timedelta(seconds=chance.randrange(99)))
+    told = [journey.enters()]
+    statuses = chance.choices(["active", "waiting"], k=chance.randrange(4))
+    told += [journey.walks([WAITED, WAITING], status) for status in statuses]
+    end = chance.choice([journey.completes, journey.is_dropped, None])
+    if end:
+        told.append(end())
+        told.append(journey.walks([OPENED], told[-1].membership.status, ended_at=NOW))
+    again = chance.randrange(len(told))
+    return [*told[: again + 1], *told[: again + 1], *told[again:]]
+
+
+async def are(pool: Pool) -> Counts:
+    """Count the memberships that are there."""
+    by_state = await pool.fetch(
+        "SELECT status AS state, count(*) FROM membership GROUP BY 1"
+        " UNION ALL SELECT run_status, count(*) FROM ended_membership GROUP BY 1"
+    )
+    found = Counts(**{row["state"]: row["count"] for row in by_state})
+    latest = "SELECT max(entered_at) FROM every_membership"
+    found.entered = sum(row["count"] for row in by_state)
+    found.last_entry_at = await pool.fetchval(latest)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_kept_is_what_there_is_whatever_is_told_again(
+    api_pool: Pool, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  (the same in every run)
+    lives = [a_life(chance) for _ in range(20)]
+    while lives:
+        batch: list[MembershipEvent] = []
+        for _ in range(chance.randrange(1, 30)):
+            if lives:
+                life = chance.choice(lives)
+                batch.append(life.pop(0))
+                lives = [one for one in lives if one]
+        await tell(api_pool, *batch)
+        if chance.random() < 1 / 3:
+            async with transaction(api_pool) as tx:
+                await counts.fold(tx)
+        assert await counted(api_pool) == await are(api_pool)
 
 
 async def test_the_most_recent_entry_is_the_latest_in_whatever_order(api_pool: Pool) -> None:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from libs.chassis.postgres.pool import Pool
-from tests.integration.api.messages import a_journey, a_refusal, tell
-from tests.support.builders import Json, native_steps
+from tests.integration.api.messages import DROPPED, a_journey, a_refusal, tell
+from tests.support.builders import CONTACT, NOW, Json, native_steps
 
 MAIL = {"name": "n", "subject": "s", "from_name": "f", "from_address": "f@x.example", "html": "x"}
 
@@ -79,6 +80,83 @@ async def test_a_mail_in_use_stays_approved(api: httpx.AsyncClient) -> None:
     assert (await api.post(f"/v1/emails/{email_id}/unapprove")).json()["status"] == "draft"
     assert (await api.post(f"{path}/archive")).json()["archived_at"] is not None
     assert (await api.delete(path)).json()["deleted"] is True
+
+
+AT = "2026-07-02T09:00:00.000Z"
+
+
+async def test_a_run_is_told_in_full(api: httpx.AsyncClient, api_pool: Pool) -> None:
+    flow = await create(api, steps=[{**native_steps()[1], "step_id": "w", "label": "W"}])
+    path = f"/v1/email-flows/{flow['flow_id']}"
+    journey = a_journey(flow_id=flow["flow_id"], context={"a": 1, "b": None})
+    said: Json = {"reason": "550 no such user"}
+    dropped: Json = {"ended_at": NOW, "drop_reason": "step_failed"}
+    entered = journey.enters()
+    failed = journey.walks([("step_failed", said), DROPPED], "dropped", **dropped)
+    await tell(api_pool, entered, failed)
+    member = {
+        "membership_id": str(journey.membership_id), "flow_id": flow["flow_id"],
+        "contact_id": str(CONTACT), "status": "dropped", "current_step_id": "w",
+        "waiting_until": None, "entry_source": "contact_created", "entered_at": AT,
+        "completed_at": None, "dropped_at": AT, "drop_reason": "step_failed", "updated_at": AT,
+        "run_status": "failed",
+        "contact": {"contact_id": str(CONTACT), "email": None, "phone": None,
+                    "display_name": None, "first_name": None, "last_name": None},
+        "current_step": {"step_id": "w", "type": "wait", "label": "W"}, "exited_at": AT,
+        "executed_steps": [],
+    }  # fmt: skip
+    assert (await api.get(f"{path}/members")).json()["members"] == [member]
+    told = (await api.get(f"{path}/members/{journey.membership_id}")).json()["membership"]
+    kinds = ["entered_flow", "waiting", "step_failed", "dropped"]
+    details = [*(entry.details for entry in entered.timeline), said, DROPPED[1]]
+    assert told == {
+        **member,
+        "failure": {"step_id": "w", "code": "step_failed", "message": said["reason"], "at": AT},
+        "dynamic_context": {"a": 1, "b": None},
+        "timeline": [
+            {"sequence": number, "type": kind, "step_id": "w", "label": None, "occurred_at": AT,
+             "details": detail}
+            for number, (kind, detail) in enumerate(zip(kinds, details, strict=True), 1)
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "goes_on", "code_of_it"),
+    [
+        ("going_in_circles", False, "going_in_circles"),
+        ("step_failed", True, "step_failed"),
+        ("removed_by_api", False, None),
+    ],
+)
+async def test_what_failed_is_told(
+    api: httpx.AsyncClient, api_pool: Pool, reason: str, goes_on: bool, code_of_it: str | None
+) -> None:
+    path = f"/v1/email-flows/{(flow := await create(api))['flow_id']}"
+    journey = a_journey(flow_id=flow["flow_id"])
+    await tell(api_pool, journey.enters())
+    if goes_on:
+        await tell(api_pool, journey.walks([("step_failed", {"reason": "r"})], "waiting"))
+    else:
+        await tell(api_pool, journey.is_dropped(reason))
+    told = (await api.get(f"{path}/members/{journey.membership_id}")).json()["membership"]
+    failure = told["failure"]
+    assert (failure and failure["code"]) == code_of_it
+    assert failure is None or all(failure.values())
+
+
+async def test_the_label_of_a_removed_step_is_that_of_the_time(
+    api: httpx.AsyncClient, api_pool: Pool
+) -> None:
+    path = f"/v1/email-flows/{(flow := await create(api))['flow_id']}"
+    journey = a_journey(flow_id=flow["flow_id"])
+    ended = journey.completes()
+    entries = [one.model_copy(update={"label": "Was here"}) for one in ended.timeline]
+    first = [one.model_copy(update={"sequence": at}) for at, one in enumerate(entries, 1)]
+    await tell(api_pool, ended.model_copy(update={"timeline": first}))
+    (member,) = (await api.get(f"{path}/members")).json()["members"]
+    assert member["executed_steps"][0]["label"] == "Was here"
+    assert member["executed_steps"][0]["type"] is None
 
 
 async def test_members_and_refusals_are_shown(api: httpx.AsyncClient, api_pool: Pool) -> None:

@@ -216,6 +216,20 @@ async def test_r15_a_batch_that_asks_further_than_it_read_is_done_once_more(
     assert len([one for one in timeline_of(said) if one.kind == "step_executed"]) == 3
 
 
+async def test_r15_a_start_that_asks_further_than_was_read_is_done_once_more(
+    executor: Executor,
+) -> None:
+    """A mail that is gone stops nobody, so the walk comes further than where it would rest."""
+    first = {"step_id": "first", "type": "condition_check", "edges": {"default": "mail"}}
+    gone = {"step_id": "mail", "type": "send_email", "edges": {"next": "check"}}
+    flow = a_flow([first, gone, *checking(ordered())], version=2)
+    await executor.define(flow)
+    await executor.act(created(), recorded(at=NOW - DAY))
+    said = await executor.act(observed(submitted("f1").event, flow))
+    assert (await stands(executor))[0] == "yes"
+    assert [one.kind for one in timeline_of(said)].count("entered_flow") == 1
+
+
 async def test_a_delivery_that_ends_goes_on_to_what_was_done_meanwhile(executor: Executor) -> None:
     send = {**WELCOME_STEPS[0], "edges": {"next": "check"}}
     await executor.define(a_flow([send, *checking(ordered())], version=2))

@@ -166,6 +166,10 @@ def test_a_flow_says_what_must_be_read_before_its_next_rest() -> None:
     assert flow.activity_needs("rest") == flow.activity_needs("later") == chat
     assert flow.activity_needs("asks", to_the_end=True) == {ORDERS: orders, **chat}
     assert flow.activity_needs("gone") == {}
+    mail = {"step_id": "mail", "type": "send_email", "edges": {"next": "later"}}
+    first = {**check, "step_id": "asks", "condition": ordered(), "edges": {"true": "mail"}}
+    flow = a_flow([first, mail, {**check, "step_id": "later", "condition": did("x"), "edges": {}}])
+    assert flow.activity_needs(None) == {ORDERS: ActivityNeed(None, 2)}
     assert a_flow().activity_needs(None) == {}
 
 
