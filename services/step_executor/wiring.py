@@ -170,4 +170,9 @@ def partitioned(settings: Settings) -> list[TimePartitioned]:
     ]
 
 
-SPEC = ServiceSpec("step_executor", Path(__file__).parent / "migrations", topics.ALL, wire)
+# Plans are made once for each connection, and while tables are empty PostgreSQL would plan to read
+# them from end to end, and keep to that until their statistics are renewed.
+_PLANNER = {"enable_seqscan": "off"}
+SPEC = ServiceSpec(
+    "step_executor", Path(__file__).parent / "migrations", topics.ALL, wire, _PLANNER
+)

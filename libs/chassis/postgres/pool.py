@@ -47,6 +47,7 @@ async def open_pool(
             "application_name": "millrace",
             "statement_timeout": "60000",
             "idle_in_transaction_session_timeout": "60000",
+            "jit": "off",  # no statement of ours runs long enough to be worth compiling
             **(planner or {}),
         },
     )
