@@ -8,13 +8,14 @@ flows, one causing the next, led to the event (none unless it is given). The sam
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from libs.contracts import topics
 from libs.contracts.message import Depth, derived_id
+from libs.domain.activity import ActivityKind
 from libs.domain.contact import Scalar
 from libs.domain.contact_changes import ContactChange
 
@@ -51,8 +52,13 @@ class CloudEvent(BaseModel):
 
     @cached_property
     def change(self) -> ContactChange:
-        """What it changes of its contact; it is asked for several times."""
-        return _change_of(cast("ContactEvent", self))
+        """What it changes of its contact, as the domain folds it; it is asked for several times."""
+        return ContactChange(self.time)
+
+    @property
+    def done(self) -> ActivityKind | None:
+        """What it tells that the contact did, or what became of a mail to it, if it does."""
+        return None
 
     def body(self) -> bytes:
         """Write the event as JSON."""
@@ -72,6 +78,18 @@ class ContactCreated(CloudEvent):
     type: Literal["contact.created"] = "contact.created"
     data: Fields = Fields()
 
+    @cached_property
+    def change(self) -> ContactChange:
+        """The contact comes into being, and holds these values."""
+        data = self.data
+        return ContactChange(
+            self.time,
+            creates=True,
+            introduces=True,
+            fields=data.fields,
+            custom_fields=data.custom_fields,
+        )
+
     def body(self) -> bytes:
         """Write the event as JSON; a null in the fields means something, so it stays."""
         return self.model_dump_json().encode()
@@ -83,6 +101,14 @@ class ContactUpdated(CloudEvent):
     type: Literal["contact.updated"] = "contact.updated"
     data: Fields
 
+    @cached_property
+    def change(self) -> ContactChange:
+        """These fields hold other values; it may be the first that is heard of the contact."""
+        data = self.data
+        return ContactChange(
+            self.time, introduces=True, fields=data.fields, custom_fields=data.custom_fields
+        )
+
     def body(self) -> bytes:
         """Write the event as JSON; a null in the fields means something, so it stays."""
         return self.model_dump_json().encode()
@@ -92,6 +118,11 @@ class ContactDeleted(CloudEvent):
     """A contact is gone; its runs end."""
 
     type: Literal["contact.deleted"] = "contact.deleted"
+
+    @cached_property
+    def change(self) -> ContactChange:
+        """Nothing more is known of the contact."""
+        return ContactChange(self.time, deletes=True)
 
 
 class Merge(_Data):
@@ -119,12 +150,22 @@ class ListContactAdded(CloudEvent):
     type: Literal["list.contact_added"] = "list.contact_added"
     data: ListRef
 
+    @cached_property
+    def change(self) -> ContactChange:
+        """The contact is on the list; it may be the first that is heard of it."""
+        return ContactChange(self.time, introduces=True, joined=self.data.list_id)
+
 
 class ListContactRemoved(CloudEvent):
     """The contact was taken off a static list."""
 
     type: Literal["list.contact_removed"] = "list.contact_removed"
     data: ListRef
+
+    @cached_property
+    def change(self) -> ContactChange:
+        """The contact is not on the list."""
+        return ContactChange(self.time, left=self.data.list_id)
 
 
 class Submission(_Data):
@@ -141,6 +182,11 @@ class FormSubmitted(CloudEvent):
     type: Literal["form.submitted"] = "form.submitted"
     data: Submission
 
+    @property
+    def done(self) -> ActivityKind:
+        """The contact submitted this form."""
+        return ActivityKind(self.type, form_id=self.data.form_id, tent_id=self.data.tent_id)
+
 
 class MailRef(_Data):
     """Which mail something happened to, and what is known beside it."""
@@ -151,6 +197,14 @@ class MailRef(_Data):
     message_id: str | None = None
     url: str | None = None
     reason: str | None = None
+
+
+_CONSENT: Mapping[str, dict[str, Scalar]] = {
+    "email.bounced": {"marketingEmailInvalid": True},
+    "email.complained": {"unsubscribed": True},
+    "email.unsubscribed": {"unsubscribed": True},
+}
+"""What an event says about whether the contact may be mailed from now on."""
 
 
 class EmailEvent(CloudEvent):
@@ -167,6 +221,16 @@ class EmailEvent(CloudEvent):
     ]
     data: MailRef
 
+    @cached_property
+    def change(self) -> ContactChange:
+        """Some say whether the contact may be mailed from now on."""
+        return ContactChange(self.time, fields=_CONSENT.get(self.type, {}))
+
+    @property
+    def done(self) -> ActivityKind:
+        """This became of that mail."""
+        return ActivityKind(self.type, self.data.email_id)
+
 
 class Activity(_Data):
     """Anything else a contact did: a metric's name, a value and properties."""
@@ -181,6 +245,11 @@ class ActivityRecorded(CloudEvent):
 
     type: Literal["activity.recorded"] = "activity.recorded"
     data: Activity
+
+    @property
+    def done(self) -> ActivityKind:
+        """The contact did this."""
+        return ActivityKind(self.data.metric)
 
 
 ContactEvent = Annotated[
@@ -206,37 +275,3 @@ def event_key(event: ContactEvent) -> UUID:
     It is as good as unique: 122 bits of a digest.
     """
     return derived_id("event", event.workspaceid, event.source, event.id)
-
-
-_INTRODUCE = ("contact.created", "contact.updated", "list.contact_added")
-_CONSENT: Mapping[str, dict[str, Scalar]] = {
-    "email.bounced": {"marketingEmailInvalid": True},
-    "email.complained": {"unsubscribed": True},
-    "email.unsubscribed": {"unsubscribed": True},
-}
-"""What an event says about whether the contact may be mailed from now on."""
-
-
-def change_of(event: ContactEvent) -> ContactChange:
-    """Say what an event changes of its contact, as the domain folds it."""
-    return event.change
-
-
-def _change_of(event: ContactEvent) -> ContactChange:
-    creates, introduces = event.type == "contact.created", event.type in _INTRODUCE
-    match event:
-        case ContactCreated(data=data) | ContactUpdated(data=data):
-            return ContactChange(
-                event.time, creates, introduces,
-                fields=data.fields, custom_fields=data.custom_fields,
-            )  # fmt: skip
-        case ContactDeleted():
-            return ContactChange(event.time, deletes=True)
-        case ListContactAdded(data=data):
-            return ContactChange(event.time, introduces=introduces, joined=data.list_id)
-        case ListContactRemoved(data=data):
-            return ContactChange(event.time, left=data.list_id)
-        case EmailEvent(type=kind):
-            return ContactChange(event.time, fields=_CONSENT.get(kind, {}))
-        case _:
-            return ContactChange(event.time)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
+from uuid import UUID
 
 from libs.domain.activity import ActivityKind
 from libs.domain.contact import EmailMetric, custom_field_key, email_key, field_key, list_key
@@ -78,7 +79,7 @@ def keys_of(
         keys.add(_field("updatedAt"))
     if change.creates:
         keys.add(_field("createdAt"))
-    keys.update(_hashed(list_key(one)) for one in (change.joined, change.left) if one)
+    keys.update(_list(one) for one in (change.joined, change.left) if one)
     if engaged is not None:
         keys.add(_hashed(email_key(engaged.step_id, engaged.metric)))
     if did is not None:
@@ -100,6 +101,11 @@ def _hashed(name: str) -> int:
 @lru_cache(maxsize=_REMEMBERED)
 def _field(name: str) -> int:
     return _hashed(field_key(name))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _list(list_id: UUID) -> int:
+    return _hashed(list_key(list_id))
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import ContactEvent, change_of, event_key
+from libs.contracts.contact_events import ContactEvent, event_key
 from libs.domain.contact import SINCE, ContactSnapshot
 from libs.domain.contact_changes import ContactChange, fold
 from services.api.store import deleted_contacts, directory, published_changes
@@ -31,11 +31,11 @@ async def handle_batch(
         known_lists: Lists that are known to exist. They are never deleted, so a process need ask
             for each but once.
     """
-    relevant = [one for one in batch if _matters(change_of(one.message))]
+    relevant = [one for one in batch if _matters(one.message.change)]
     if relevant:
         await directory.hold_contacts(tx, {_key_of(one) for one in relevant})
         fresh = await seen_events.remember_new(tx, relevant, event_key)
-        changes = [(_key_of(one), change_of(one.message)) for one in fresh.values()]
+        changes = [(_key_of(one), one.message.change) for one in fresh.values()]
         await _apply(tx, changes, known_lists)
         events = {key: one.message for key, one in fresh.items()}
         await published_changes.followed(tx, contact_commands.ours(events))

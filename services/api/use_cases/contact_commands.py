@@ -22,7 +22,6 @@ from libs.contracts.contact_events import (
     ListContactAdded,
     ListContactRemoved,
     ListRef,
-    change_of,
 )
 from libs.domain.contact_changes import differs
 from services.api.store.directory import ContactKey, ListKey, StoredContact
@@ -95,7 +94,7 @@ def _outcome(state: DirectoryState, command: ContactCommand, event: ContactEvent
     if contact is None:
         return "contact_unknown"
     certain = not command.differs and key not in state.under_way
-    if certain and not differs(contact.snapshot, change_of(event)):
+    if certain and not differs(contact.snapshot, event.change):
         return "unchanged"
     return "published"
 

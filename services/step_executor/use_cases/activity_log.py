@@ -14,7 +14,6 @@ from libs.domain.membership import Membership
 from services.step_executor.store import activity
 from services.step_executor.store.activity import Done, PastOfContact
 from services.step_executor.store.contacts import ContactKey
-from services.step_executor.use_cases.needed_memberships import done_by
 
 _AHEAD = timedelta(days=1)
 """No publisher's clock is so far ahead; what says it comes from later is of then."""
@@ -60,7 +59,7 @@ class ActivityLog:
 
 def done_in(observe: Observe, now: datetime) -> Done | None:
     """Say what an event tells that its contact did, if it does."""
-    kind = done_by(observe.event) if observe.piece == 0 else None
+    kind = observe.event.done if observe.piece == 0 else None
     if kind is None:
         return None
     # The id of the first piece is the event's own key.

@@ -1,6 +1,5 @@
 """Whether a trigger really fires, where that depends on what was known of the contact."""
 
-from libs.contracts.contact_events import change_of
 from libs.contracts.step_commands import FlowStart, Observe
 from libs.domain.contact import ContactSnapshot
 from libs.domain.matching import trigger_of
@@ -33,4 +32,4 @@ def really_fires(
         return True
     if getattr(trigger, "type", None) != start.trigger_type:
         return True
-    return trigger.fires(known, change_of(command.event))
+    return trigger.fires(known, command.event.change)

@@ -4,12 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from libs.chassis.exactly_once.records import Received
 from libs.contracts.contact_events import (
-    ActivityRecorded,
     ContactDeleted,
     ContactEvent,
     EmailEvent,
-    FormSubmitted,
-    change_of,
 )
 from libs.contracts.message import AboutContact
 from libs.contracts.step_commands import (
@@ -20,7 +17,6 @@ from libs.contracts.step_commands import (
     Resume,
     StepCommand,
 )
-from libs.domain.activity import ActivityKind
 from libs.domain.contact import EmailMetric
 from libs.domain.listening import Engaged, keys_of
 from services.step_executor.store.contacts import ContactKey
@@ -41,23 +37,10 @@ def engaged_by(event: EmailEvent) -> Engaged | None:
     return Engaged(step_id, metric) if metric and step_id and event.data.membership_id else None
 
 
-def done_by(event: ContactEvent) -> ActivityKind | None:
-    """Say what the contact did, or what became of a mail to it, if the event tells of that."""
-    match event:
-        case EmailEvent(type=metric, data=mail):
-            return ActivityKind(metric, mail.email_id)
-        case ActivityRecorded(data=recorded):
-            return ActivityKind(recorded.metric)
-        case FormSubmitted(type=metric, data=form):
-            return ActivityKind(metric, form_id=form.form_id, tent_id=form.tent_id)
-        case _:
-            return None
-
-
 def touched_by(event: ContactEvent) -> frozenset[int]:
     """Give the keys of the facts that an event changes."""
     engaged = engaged_by(event) if isinstance(event, EmailEvent) else None
-    return keys_of(change_of(event), engaged, done_by(event))
+    return keys_of(event.change, engaged, event.done)
 
 
 def needed_by(batch: Sequence[Received[StepCommand]]) -> dict[ContactKey, NeededMemberships]:

@@ -9,7 +9,6 @@ from libs.contracts.contact_events import (
     ContactEvent,
     ContactMerged,
     EmailEvent,
-    change_of,
 )
 from libs.contracts.message import derived_id
 from libs.contracts.step_commands import ApplyFlow, FlowStart, Observe
@@ -44,7 +43,7 @@ def observe(unit: UnitOfWork, received: Received[Observe]) -> None:
         NotYet: If a definition that it starts has not arrived here.
     """
     command = received.message
-    known = known_before(unit, command)
+    known = known_before(unit, command) if command.starts else None
     if command.piece == 0:
         _take_in(unit, received, command.event)
     started: set[UUID] = set()
@@ -62,7 +61,7 @@ def _take_in(unit: UnitOfWork, received: Received[Observe], event: ContactEvent)
         settle_proven(unit, received, event)
     contact = received.message.contact_key
     known = unit.contacts.get(contact)
-    after = fold(contact[1], known, change_of(event))
+    after = fold(contact[1], known, event.change)
     if after is not None and after is not known:
         unit.know(contact, after)
         tell_dates(unit, received, known, after)

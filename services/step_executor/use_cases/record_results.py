@@ -90,7 +90,9 @@ class RecordResults:
         if unit.activity.is_short:
             unit = await self._read(tx, finished, needed, to_the_end=True)
             walked = [(one, _walks(unit, one)) for one in finished]
-        await deliveries.archive(tx, [one for one, has_walked in walked if has_walked])
+        taken = [one for one, has_walked in walked if has_walked]
+        await deliveries.archive(tx, taken)
+        unit.archived.update(one.key for one in taken)
         faulty = [one for one, has_walked in walked if not has_walked]
         await deliveries.put_aside(tx, faulty, _PUT_ASIDE_SECONDS)
         await unit.save(tx)

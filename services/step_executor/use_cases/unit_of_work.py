@@ -59,6 +59,7 @@ class UnitOfWork:
         history: The ended memberships of each flow and contact that the batch asks about.
         activity: What the contacts did, as far as it was read.
         proven: The mails under way that have been sent, if events of the batch are about them.
+        archived: The deliveries whose results this batch has taken.
         date_fields: The fields of each workspace that the scheduler is told of.
         outgoing: The messages to publish, in order.
     """
@@ -71,6 +72,7 @@ class UnitOfWork:
     history: dict[FlowContact, set[UUID]] = field(default_factory=dict)
     activity: ActivityLog = field(default_factory=ActivityLog)
     proven: Mapping[DeliveryKey, Finished] = field(default_factory=dict)
+    archived: set[DeliveryKey] = field(default_factory=set)
     date_fields: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     outgoing: list[Outgoing | Condemned] = field(default_factory=list)
     _found: dict[UUID, Membership] = field(default_factory=dict)
@@ -125,9 +127,9 @@ class UnitOfWork:
         Raises:
             Unread: If it was not looked for.
         """
-        if contact not in self.needed:
-            raise Unread(f"contact {contact[1]}")
         known = self.contacts.get(contact)
+        if known is None and contact not in self.needed:
+            raise Unread(f"contact {contact[1]}")
         if known is None or known.deleted:
             return None
         past = self.activity.past.get(contact)
@@ -238,11 +240,17 @@ class UnitOfWork:
 
     async def _save_deliveries(self, tx: Transaction, ended: Iterable[Membership]) -> None:
         await deliveries.archive(tx, self._settled)
+        self.archived.update(one.key for one in self._settled)
         await deliveries.plan(tx, [one for one in self._planned if self._stands_there(one)])
-        found = [self._found.get(one.membership_id, one) for one in ended]
-        await deliveries.withdraw(tx, [_delivery_of(one) for one in found])
+        await deliveries.withdraw(tx, self._unmade(ended))
         await deliveries.hold(tx, self._held)
         await deliveries.release(tx, self._released)
+
+    def _unmade(self, ended: Iterable[Membership]) -> list[DeliveryKey]:
+        """Name the deliveries that ended memberships stood at and whose result nobody has."""
+        found = (self._found.get(one.membership_id) for one in ended)
+        stood = (_delivery_of(one) for one in found if one and one.waiting_on == "delivery")
+        return [key for key in stood if key not in self.archived]
 
     def _stands_there(self, planned: Planned) -> bool:
         """Say whether the membership has not moved on, or ended, within this very batch."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.chassis.exactly_once import seen_events
 from libs.chassis.exactly_once.records import Outgoing, Received
 from libs.chassis.postgres.pool import Transaction
-from libs.contracts.contact_events import ContactEvent, EmailEvent, change_of, event_key
+from libs.contracts.contact_events import ContactEvent, EmailEvent, event_key
 from libs.contracts.step_commands import FlowStart, Observe
 from libs.domain.matching import TriggerIndex
 from libs.domain.trigger import TriggerEvent
@@ -46,6 +46,6 @@ def _as_triggers_see(event: ContactEvent) -> Iterator[TriggerEvent]:
     data = getattr(event, "data", None)
     seen = {} if data is None else vars(data)
     yield TriggerEvent(event.workspaceid, event.type, seen, event.time)
-    if isinstance(event, EmailEvent) and (fields := change_of(event).fields):
+    if isinstance(event, EmailEvent) and (fields := event.change.fields):
         update = {"fields": fields}
         yield TriggerEvent(event.workspaceid, "contact.updated", update, event.time)
