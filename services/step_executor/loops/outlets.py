@@ -54,7 +54,8 @@ class MailOutlet:
     """Mails: all to one server.
 
     Some are claimed ahead, so that claims and results come in large batches, and wait here for a
-    place among those that are made at once. None waits long: what it was judged on may change.
+    place among those that are made at once, each workspace in turn. None waits long: what it was
+    judged on may change.
     """
 
     channel: Channel = "email"
@@ -91,7 +92,7 @@ class MailOutlet:
     async def make(self, job: Job) -> Result | GivenBack:
         """Send one, when there is a place for it; give it back if that takes long."""
         came_at = self._clock()
-        if not await self._gate.enter():
+        if not await self._gate.enter(job.claimed.workspace_id):
             return GivenBack(job.claimed.key, 0.0)
         try:
             if self._clock() - came_at > _LONGEST_WAIT_SECONDS:
