@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from libs.domain.contact import CREATED_AT, STANDARD_FIELDS, CustomField, FieldType
+from libs.domain.merge_tags import tags_in
 from libs.domain.rules import Segments
 
 
@@ -44,6 +45,12 @@ class Inventory:
     def knows_field(self, name: str | None) -> bool:
         """Say whether a contact may have this field: standard, or custom by api name."""
         return name in STANDARD_FIELDS or self.custom_type(name) is not None
+
+    def knows_tags_of(self, text: object) -> bool:
+        """Say whether contacts have every field that the merge tags of a text name."""
+        if not isinstance(text, str):
+            return True
+        return all(self.knows_field(key) for scope, key in tags_in(text) if scope == "contact")
 
     def custom_type(self, name: str | None) -> FieldType | None:
         """Give the type of a custom field, by its api name; None if there is none."""

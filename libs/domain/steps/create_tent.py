@@ -81,6 +81,9 @@ class CreateTentStep(LinearStep):
             yield Issue.at("prompt")
         elif not inventory.page_generator:
             yield Issue.at("prompt", code="not_configured")
+        for place, text in (("prompt", self.prompt), ("alias", self.alias), ("name", self.name)):
+            if not inventory.knows_tags_of(text):
+                yield Issue.at(place, code="unknown_tags")
 
     def on_enter(self, context: StepContext) -> StepResult:
         """Ask for the page."""

@@ -41,9 +41,12 @@ class SendWebhookStep(LinearStep):
     on_failure: Literal["continue", "drop"] = "continue"
 
     def issues(self, inventory: Inventory) -> Iterator[Issue]:
-        """A draft may not know yet where to, or with which token."""
+        """A draft may not know yet where to, or with which token, or name fields nobody has."""
         if not self.url:
             yield Issue.at("url")
+        for name, value in self.custom_fields.items():
+            if not inventory.knows_tags_of(value):
+                yield Issue.at("custom_fields", name, code="unknown_tags")
         if self.auth != "jwt":
             return
         if (self.token is None) == (self.secret_arn is None):

@@ -30,6 +30,8 @@ _NAMES = {
     "operations": "updates",
     "offset_days": "mode",
     "url": "endpoint_url",
+    "alias": "custom_page_alias",
+    "name": "tent_name",
 }
 """What this API calls fields that the engine calls otherwise."""
 _BY_CODE = {

@@ -259,6 +259,11 @@ def test_rules_are_smaller_here_than_in_the_engine() -> None:
         (Issue.at("steps", 0, "email_id", code="not_approved"), "flow_nodes.0.email_approval"),
         (Issue.at("steps", 3, "email_id"), "flow_nodes.3.email_id"),
         (Issue.at("steps", 1, "email_id", code="unknown_tags"), "flow_nodes.1.email_tokens"),
+        (Issue.at("steps", 1, "alias", code="unknown_tags"), "flow_nodes.1.custom_page_alias"),
+        (
+            Issue.at("steps", 1, "custom_fields", "b", code="unknown_tags"),
+            "flow_nodes.1.custom_fields",
+        ),
         (Issue.at("steps", 1, "email_id", code="no_text"), "flow_nodes.1.email_plain_text"),
         (Issue.at("steps", 1, "timeout_amount", code="no_timeout"), "flow_nodes.1.timeout_amount"),
         (Issue.at("triggers", 0, "list_id", code="unknown"), "triggers.0.list_id"),

@@ -161,6 +161,10 @@ def test_what_it_is_made_of_is_needed() -> None:
     assert issues(draft) == [Issue.at("template_id", code="not_approved")]
     assert issues(source="scratch") == []
     assert issues(source="scratch", prompt=None) == [Issue.at("prompt")]
+    wrong = "{{contact.firstname}}"
+    assert issues(prompt=wrong, alias=wrong, name=wrong) == [
+        Issue.at(place, code="unknown_tags") for place in ("prompt", "alias", "name")
+    ]
     without = replace(ready, page_generator=False)
     assert issues(without, source="scratch") == [Issue.at("prompt", code="not_configured")]
 

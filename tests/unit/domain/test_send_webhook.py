@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from libs.contracts.flow_definitions import ADAPTER
+from libs.domain.contact import CustomField, FieldType
 from libs.domain.flow import Flow
 from libs.domain.inventory import Inventory
 from libs.domain.issue import Issue
@@ -92,6 +93,22 @@ def test_where_none_can_go_is_left_to_the_sender_to_fail() -> None:
 def test_what_is_missing(changes: dict[str, Any], missing: list[str]) -> None:
     step = SendWebhookStep.model_validate({**HOOK, **changes})
     assert list(step.issues(Inventory())) == [Issue.at(name) for name in missing]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_ready"),
+    [
+        ("{{contact.firstName}} {{contact.plan_tier:default=none}}", True),
+        ("{{campaign.dynamic.anything}}", True),
+        (3, True),
+        ("{{contact.firstname}}", False),
+    ],
+)
+def test_a_field_nobody_has_is_not_ready_in_what_is_sent(value: Any, is_ready: bool) -> None:
+    plan = CustomField(api_name="plan_tier", type=FieldType.STRING)
+    step = SendWebhookStep.model_validate({**HOOK, "custom_fields": {"a": 1, "b": value}})
+    wrong = [] if is_ready else [Issue.at("custom_fields", "b", code="unknown_tags")]
+    assert list(step.issues(Inventory(custom_fields={UUID(int=1): plan}))) == wrong
 
 
 def test_a_secret_is_ready_where_secrets_can_be_looked_up() -> None:
