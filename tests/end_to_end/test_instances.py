@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.real_broker
 JOURNEYS = int(os.environ.get("MILLRACE_TEST_INSTANCE_JOURNEYS", "2000"))
-RECIPIENTS = int(os.environ.get("MILLRACE_TEST_LARGE_MAIL_RECIPIENTS", "150"))
+RECIPIENTS = int(os.environ.get("MILLRACE_TEST_LARGE_MAIL_RECIPIENTS", "400"))
 LARGE = "<p>" + "x" * 1_900_000 + "</p>"
 SERVICES = ("api", "trigger_matcher", "step_executor", "scheduler")
 SECOND = {service: f"{service}_2" for service in SERVICES}
