@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.chassis.exactly_once.relay import Unit
 from libs.contracts.flow_definitions import EmailContent, EmailDefined
@@ -13,7 +13,7 @@ from libs.domain.merge_tags import tags_in
 from services.api.store import emails, flows
 from services.api.store.emails import StoredEmail
 from services.api.use_cases.app_context import AppContext
-from services.api.use_cases.bodies import problem_of
+from services.api.use_cases.bodies import read_body
 from services.api.use_cases.problems import Problem, email_not_found
 from services.api.use_cases.publishing import definition_of
 
@@ -106,10 +106,7 @@ async def _edit(
     if email.status == "approved":
         raise Problem("conflict", "email_not_editable", "Unapprove the email before editing it")
     content = {**email.content, **changes}
-    try:
-        EmailDraft.model_validate(content)
-    except ValidationError as error:
-        raise problem_of(error, content) from None
+    read_body(EmailDraft, content)
     stale = _text_is_stale(email, content, changes)
     now = app_context.clock.now()
     return await emails.change(unit.tx, email, content, now, text_is_stale=stale)
