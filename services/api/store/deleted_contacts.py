@@ -11,10 +11,7 @@ queries = queries_beside(__file__)
 
 async def among(tx: Transaction, contacts: Collection[ContactKey]) -> set[ContactKey]:
     """Say which of these contacts are gone."""
-    if not contacts:
-        return set()
-    rows = queries.among(tx, **columns_of(contacts))
-    return {(row["workspace_id"], row["contact_id"]) async for row in rows}
+    return set(await said(tx, contacts))
 
 
 async def said(tx: Transaction, contacts: Collection[ContactKey]) -> dict[ContactKey, int]:

@@ -1,10 +1,3 @@
--- name: among(workspace_ids, contact_ids)
--- Which of these contacts were deleted, as far back as is kept.
-SELECT DISTINCT workspace_id, contact_id
-  FROM deleted_contact
-  JOIN unnest(:workspace_ids::uuid[], :contact_ids::uuid[]) AS wanted (workspace_id, contact_id)
- USING (workspace_id, contact_id);
-
 -- name: said(workspace_ids, contact_ids)
 -- Which of these contacts were deleted, as far back as is kept, and when that was last said.
 SELECT workspace_id, contact_id, max(said_at) AS said_at
